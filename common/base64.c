@@ -1,0 +1,111 @@
+#include "common/base64.h"
+
+static const char alphabet[2][65] = {
+	[BASE64_STD] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/",
+	[BASE64_URL] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_",
+};
+static const char alphabet32[33] = "abcdefghijklmnopqrstuvwxyz234567";
+
+void
+base64_encode(struct buf *out, struct slice in, enum base64_kind kind)
+{
+	const char *digits = alphabet[kind];
+
+	for (size_t i = 0; i < in.len; i += 3) {
+		size_t n = in.len - i < 3 ? in.len - i : 3;
+		uint32_t group = 0;
+		char text[4];
+
+		for (size_t k = 0; k < 3; k++)
+			group = group << 8 | (k < n ? (unsigned char)in.p[i + k] : 0u);
+		for (size_t k = 0; k < 4; k++)
+			text[k] = k <= n ? digits[group >> (18 - 6 * k) & 63] : '=';
+		buf_add(out, (struct slice){ text, kind == BASE64_URL ? n + 1 : 4 });
+	}
+}
+
+static int
+value64(char c, enum base64_kind kind)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == alphabet[kind][62])
+		return 62;
+	return c == alphabet[kind][63] ? 63 : -1;
+}
+
+static int
+value32(char c)
+{
+	if (c >= 'a' && c <= 'z')
+		return c - 'a';
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	return c >= '2' && c <= '7' ? c - '2' + 26 : -1;
+}
+
+/* Bits of `in`, `width` a digit; what is left at the end must be less than a digit, and zero. */
+static bool
+decode(struct buf *out, struct slice in, unsigned width, int kind)
+{
+	size_t start = out->len;
+	uint32_t bits = 0;
+	unsigned have = 0;
+
+	for (size_t i = 0; i < in.len; i++) {
+		int v = width == 5 ? value32(in.p[i]) : value64(in.p[i], (enum base64_kind)kind);
+
+		if (v < 0)
+			goto bad;
+		bits = (bits << width | (uint32_t)v) & 0xffff;
+		have += width;
+		if (have >= 8) {
+			have -= 8;
+			buf_addc(out, (char)(bits >> have & 0xff));
+		}
+	}
+	if (!out->full && have < width && (bits & ((1u << have) - 1)) == 0)
+		return true;
+bad:
+	out->len = start;
+	if (out->p != NULL)
+		out->p[start] = '\0';
+	return false;
+}
+
+bool
+base64_decode(struct buf *out, struct slice in, enum base64_kind kind)
+{
+	if (kind == BASE64_STD) {
+		if (in.len % 4 != 0)
+			return false;
+		for (int pads = 0; pads < 2 && in.len > 0 && in.p[in.len - 1] == '='; pads++)
+			in.len--;
+	}
+	return decode(out, in, 6, kind);
+}
+
+void
+base32_encode(struct buf *out, struct slice in)
+{
+	uint32_t bits = 0;
+	unsigned have = 0;
+
+	for (size_t i = 0; i < in.len; i++) {
+		bits = (bits << 8 | (unsigned char)in.p[i]) & 0xffff;
+		for (have += 8; have >= 5; have -= 5)
+			buf_addc(out, alphabet32[bits >> (have - 5) & 31]);
+	}
+	if (have > 0)
+		buf_addc(out, alphabet32[bits << (5 - have) & 31]);
+}
+
+bool
+base32_decode(struct buf *out, struct slice in)
+{
+	return decode(out, in, 5, 0);
+}

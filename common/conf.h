@@ -1,0 +1,414 @@
+/*
+ * conf.h - the configuration, in PowerMTA's syntax.
+ *
+ * One table (conf_table.c) knows every directive: name, scopes, type, default,
+ * who acts on it, one line of help. The parser, `signalpost check`,
+ * `signalpost directives` and signalpost.conf(5) are driven by it.
+ *
+ * A struct conf is immutable once it is loaded and may be read by any number of
+ * threads; everything that the structs below point to lives as long as it does.
+ * A pointer that is NULL and a list with n == 0 mean "not given" where no
+ * default is named. Texts are NUL-terminated and hold no control characters.
+ */
+#ifndef COMMON_CONF_H
+#define COMMON_CONF_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <sys/socket.h>
+
+#include "common/err.h"
+#include "common/pattern.h"
+#include "common/slice.h"
+
+#define CONF_DEFAULT_FILE "/etc/signalpost/signalpost.conf"
+#define CONF_UNLIMITED	  UINT64_MAX /* sizes, counts and times: "unlimited", "never" */
+
+struct conf_at { /* where a thing was said */
+	const char *file;
+	unsigned line; /* 0: a default */
+};
+
+struct conf_texts {
+	size_t n;
+	const char **v;
+};
+
+/* ---- rewrite lists ---- */
+
+struct conf_mail_from { /* mail-from SRC DST; a part that is NULL stands for '*' */
+	struct conf_at at;
+	bool from_null, to_null; /* "<>" */
+	const char *from_local, *from_domain;
+	const char *to_local, *to_domain;
+};
+
+struct conf_from_domain { /* from-domain PATTERN DOMAIN: rewrites the From: header */
+	struct conf_at at;
+	struct domain_pattern from;
+	const char *to;
+};
+
+struct conf_rewrite_list {
+	const char *name;
+	struct conf_at at;
+	size_t n_mail_from, n_from_domain;
+	struct conf_mail_from *mail_from;
+	struct conf_from_domain *from_domain;
+};
+
+/* ---- <source X> ---- */
+
+enum conf_source_kind {
+	CONF_SOURCE_NET,	   /* an address or network */
+	CONF_SOURCE_NAME,	   /* named by smtp-listener or smtp-user */
+	CONF_SOURCE_AUTH,	   /* {auth} */
+	CONF_SOURCE_PICKUP,	   /* {pickup}: locally submitted mail */
+	CONF_SOURCE_TRANSMISSIONS, /* {transmissions-api}: accepted, never applies */
+};
+
+enum conf_vmta_choice { CONF_VMTA_NONE, CONF_VMTA_NAMED, CONF_VMTA_BY_SOURCE_IP };
+
+#define CONF_GIVEN_WORDS 2
+struct conf_source {
+	const char *name;
+	struct conf_at at;
+	enum conf_source_kind kind;
+	struct cidr net;
+	uint64_t given[CONF_GIVEN_WORDS]; /* which members were said here, by row of the table */
+
+	bool always_allow_relaying, require_auth, allow_auth, smtp_service;
+	bool allow_unencrypted_plain_auth, allow_starttls, require_starttls_before_auth;
+	uint64_t max_message_size; /* bytes, or CONF_UNLIMITED */
+	bool log_connections, log_commands, log_data;
+	bool add_date_header, add_message_id_header, add_received_header;
+	bool verp_default;
+	enum conf_vmta_choice default_vmta_choice;
+	const char *default_vmta; /* a virtual MTA or a pool */
+	bool process_x_job, retain_x_job;
+	const char *jobid_header; /* alternate header; NULL: none */
+	const char *jobid_prefix; /* "{auth}" as written; NULL: none */
+	bool process_x_virtual_mta, retain_x_virtual_mta;
+	bool process_x_envid;
+	bool process_x_msys_api; /* ours; default true */
+	bool check_dkim_inbound;
+	const struct conf_rewrite_list *rewrite_list;
+	uint64_t auth_failures; /* smtp-max-auth-failure-rate N/..., or CONF_UNLIMITED */
+	uint64_t auth_failures_per_s;
+};
+
+/* ---- DKIM ---- */
+
+struct conf_domain_key { /* domain-key SELECTOR,DOMAIN,FILE */
+	struct conf_at at;
+	const char *selector;
+	const char *domain; /* NULL: '*' */
+	const char *file;
+};
+
+struct conf_domain_keys {
+	size_t n;
+	struct conf_domain_key *v;
+};
+
+enum conf_dkim_identity {
+	CONF_DKIM_SENDER_OR_FROM,
+	CONF_DKIM_STRICT_FROM,
+	CONF_DKIM_FIXED, /* an address or @domain, in dkim_identity_text */
+};
+enum conf_dkim_sign { CONF_DKIM_NO, CONF_DKIM_YES, CONF_DKIM_IF_OPTIONS };
+enum conf_dkim_algorithms { CONF_DKIM_ALL_KEYS, CONF_DKIM_RSA_ONLY, CONF_DKIM_ED25519_ONLY };
+
+/* ---- <domain PATTERN> in a virtual MTA, a pool, or global ---- */
+
+struct conf_domain {
+	struct domain_pattern pattern;
+	struct conf_at at;
+	uint64_t given[CONF_GIVEN_WORDS];
+
+	enum conf_dkim_sign dkim_sign;
+	enum conf_dkim_identity dkim_identity;
+	const char *dkim_identity_text;
+	const char *dkim_identity_fallback;
+	enum conf_dkim_algorithms dkim_algorithm; /* default: every algorithm that a key of the domain has */
+	bool dkim_body_simple, dkim_headers_simple;
+	bool dkim_add_timestamp, dkim_add_body_limit;
+	uint64_t dkim_expire_after_s;	/* CONF_UNLIMITED: never */
+	struct conf_texts dkim_headers; /* header names, beside the standard list */
+	struct conf_texts dkim_disallow_adding_headers; /* oversigned; default From */
+
+	uint64_t max_smtp_out;	 /* connections, or CONF_UNLIMITED */
+	uint64_t bounce_after_s; /* default 4d12h */
+	uint64_t retry_after_s;	 /* default 10m */
+};
+
+/* ---- signals ---- */
+
+enum conf_enable { CONF_SIGNALS_UNSAID, CONF_SIGNALS_OFF, CONF_SIGNALS_ON, CONF_SIGNALS_FILTER };
+
+struct conf_signals_filter;
+
+struct conf_enable_signals { /* enable-signals {true[,subaccount=N] | false | FILTER} */
+	enum conf_enable enable;
+	bool has_subaccount;
+	uint64_t subaccount;
+	const struct conf_signals_filter *filter;
+};
+
+struct conf_sender_rule { /* sender-or-from PATTERN {enable-signals[,subaccount=N] | disable-signals} */
+	struct conf_at at;
+	struct domain_pattern pattern;
+	bool enable, has_subaccount;
+	uint64_t subaccount;
+};
+
+struct conf_signals_filter {
+	const char *name;
+	struct conf_at at;
+	size_t n;
+	struct conf_sender_rule *rules;
+};
+
+enum conf_tracking { CONF_TRACKING_OFF, CONF_TRACKING_ON, CONF_TRACKING_SPARKPOST };
+
+struct conf_signals { /* <signals>, old name <sparkpost-analytics> */
+	bool given;   /* there is such a block */
+	struct conf_at at;
+	const char *api_key;
+	const char *upload_url;
+	bool log_verbose;
+	uint64_t min_free_space; /* bytes; 0: never purge */
+	enum conf_tracking engagement_tracking;
+	uint64_t customer_id;
+	const char *tracking_domain;
+	const char *custom_message_id_header;
+	bool process_subaccount_header, retain_subaccount_header;
+	bool privacy_sha1;
+	uint64_t upload_interval_s; /* ours; default 60 */
+	const char *ca_file;	    /* ours: certificates to trust instead of the system's */
+};
+
+/* ---- virtual MTAs and pools ---- */
+
+struct conf_vmta {
+	const char *name;
+	struct conf_at at;
+	const char *source_ip;	 /* smtp-source-host IP HOST; NULL: none */
+	const char *source_host; /* the HELO name */
+	struct conf_enable_signals signals;
+	const struct conf_rewrite_list *rewrite_list;
+	struct conf_domain_keys keys; /* domain-key, and those of domain-key-list */
+	size_t n_domains;
+	struct conf_domain *domains;
+};
+
+struct conf_pool {
+	const char *name;
+	struct conf_at at;
+	size_t n_members;
+	struct conf_vmta **members; /* one that is named twice is there twice */
+	atomic_uint *turn;	    /* the only thing that changes after load: whose turn it is */
+	struct conf_enable_signals signals;
+	const struct conf_rewrite_list *rewrite_list;
+	size_t n_domains;
+	struct conf_domain *domains;
+};
+
+/* ---- inbound processors ---- */
+
+struct conf_address { /* address ADDR or /REGEX/, relay-address likewise */
+	struct conf_at at;
+	const char *text;    /* lower case; NULL for a regex */
+	struct regex *regex; /* NULL for a text */
+};
+
+struct conf_addresses {
+	size_t n;
+	struct conf_address *v;
+};
+
+struct conf_processor { /* <bounce-processor>, <feedback-loop-processor> */
+	bool given;
+	struct conf_at at;
+	bool deliver_unmatched, deliver_matched;
+	struct conf_texts forward_unmatched_to, forward_errors_to;
+	struct conf_texts domains;	 /* address-list: domain DOM, lower case */
+	struct conf_addresses addresses; /* address-list: address; and the lines of address-file, whole or local part */
+	const char *body_pattern_file;
+	bool log_match_info;
+};
+
+/* ---- acted on by the MTA ---- */
+
+struct conf_listener { /* smtp-listener IP:PORT [source=NAME] */
+	struct conf_at at;
+	const char *address; /* "0.0.0.0", "::", "127.0.0.1" */
+	unsigned port;
+	const char *source; /* NULL: none */
+};
+
+struct conf_smtp_user {
+	const char *name;
+	struct conf_at at;
+	const char *password;
+	const char *method; /* authentication-method; default "password" */
+	const char *source; /* NULL: none */
+};
+
+/* ---- our own blocks ---- */
+
+enum conf_on_error { CONF_TEMPFAIL, CONF_ACCEPT };
+
+struct conf_milter { /* <milter> */
+	const char *socket; /* unix:/path or inet:PORT@HOST; default unix:/var/spool/postfix/signalpost/milter.sock */
+	const char *group;  /* of the socket; default postfix */
+	unsigned socket_mode; /* default 0660 */
+	const char *user;     /* to run as when started by root; default signalpost; "" stays root */
+	const char *pid_file; /* NULL: none */
+	enum conf_on_error on_error;
+	uint64_t max_message_size; /* beyond it nothing in the body is looked at or edited; default 25M */
+	uint64_t max_header_size;  /* bytes of headers beyond which nothing is edited; default 1M */
+	uint64_t max_recipients;   /* a transaction; default 1000; more get 452 */
+	uint64_t timeout_s;	   /* silence of the MTA; default 7210 */
+	bool reload;		   /* SIGUSR1 reloads; default yes */
+	bool return_path_id;	   /* with verp-default: the sealed message id takes the recipient's place; default no */
+};
+
+struct conf_spool { /* <spool>: directory, segment-size, segment-age, spool-sync */
+	const char *directory;	  /* default /var/spool/signalpost */
+	uint64_t segment_size;	  /* default 4500000, at most that */
+	uint64_t segment_age_s;	  /* default 10 */
+	bool sync;		  /* spool-sync; default yes */
+};
+
+struct conf_token_keys { /* <token-keys> */
+	const char *directory; /* default /etc/signalpost/keys */
+};
+
+struct conf_collector { /* <collector> */
+	const char *listen; /* ADDRESS:PORT; default 127.0.0.1:8460 */
+	struct conf_texts api_keys; /* accepted; none: <signals> api-key */
+	const char *database; /* default /var/lib/signalpost/collector.db */
+	const char *user;     /* default signalpost */
+	uint64_t max_body;    /* bytes of a request; default 5000000 */
+	uint64_t max_events;  /* decompressed bytes of a batch; default 100M */
+	uint64_t retention_s; /* of events; default 10d */
+};
+
+/* ---- the whole ---- */
+
+struct conf_warning {
+	struct conf_at at;
+	const char *text;
+};
+
+struct conf {
+	const char *file;
+	const char *node_name; /* in every event id; default: the host's name */
+	const char *postmaster;
+	struct conf_texts host_names;
+	size_t n_listeners;
+	struct conf_listener *listeners;
+	size_t n_sources; /* generic before specific: networks by prefix length, then names, then {auth} */
+	struct conf_source *sources;
+	size_t n_rewrite_lists;
+	struct conf_rewrite_list *rewrite_lists;
+	size_t n_relay_domains;
+	struct domain_pattern *relay_domains;
+	struct conf_addresses relay_addresses;
+	bool relay_debug;
+	const char *tls_certificate, *tls_certificate_password;
+	bool tls_v1, tls_v1_1, tls_v1_2, tls_v1_3; /* defaults no no yes yes */
+	size_t n_smtp_users;
+	struct conf_smtp_user *smtp_users;
+	struct conf_domain_keys keys;
+	size_t n_domains;
+	struct conf_domain *domains;
+	struct conf_signals signals;
+	struct conf_enable_signals enable_signals;
+	const struct conf_rewrite_list *rewrite_list; /* global */
+	size_t n_filters;
+	struct conf_signals_filter *filters;
+	size_t n_vmtas;
+	struct conf_vmta **vmtas;
+	size_t n_pools;
+	struct conf_pool *pools;
+	struct conf_processor bounce, feedback;
+	struct conf_milter milter;
+	struct conf_spool spool;
+	struct conf_token_keys token_keys;
+	struct conf_collector collector;
+	size_t n_warnings; /* what was accepted with a remark; print or log each */
+	struct conf_warning *warnings;
+	struct conf_private *priv; /* memory, and what conf_print() needs */
+};
+
+/*
+ * Read FILE and what it includes. NULL and *e, "FILE:LINE: DIRECTIVE: what was
+ * expected", on the first error. conf_load_all() goes on after an error and
+ * hands each to `report`; NULL if there was one.
+ */
+struct conf *conf_load(const char *file, struct err *e);
+struct conf *conf_load_all(
+    const char *file, void (*report)(void *arg, const char *text), void *arg, struct err *e);
+
+/* The same from memory, for tests and fuzzing; `name` stands for the file in errors. No includes, no address files. */
+struct conf *conf_parse(const char *name, struct slice text, struct err *e);
+void conf_free(struct conf *c); /* NULL is fine */
+
+/*
+ * Write the effective configuration in its own syntax; read back, it gives the
+ * same. With `verbose`, a comment behind each line says who acts on it and
+ * whether it is a default. Secrets are written as they are only if `secrets`;
+ * else as a comment (`# api-key not shown`).
+ */
+void conf_print(const struct conf *c, bool verbose, bool secrets, FILE *out);
+
+/* All directives with scopes, type, default, actor and help, for people or (mdoc) for the manual page. */
+void conf_print_directives(bool mdoc, FILE *out);
+
+/* ---- looking things up ---- */
+
+struct conf_peer { /* who talks to us */
+	const struct sockaddr *addr; /* NULL: locally submitted, {pickup} applies */
+	const char *listener_address; /* NULL: unknown */
+	unsigned listener_port;	      /* 0: unknown */
+	const char *auth_user;	      /* NULL: not authenticated; "user" or "user@realm" */
+};
+
+/* Merge of all sources that apply, generic to specific, over the defaults. Pointers are the conf's. */
+void conf_source_for(const struct conf *c, const struct conf_peer *peer, struct conf_source *out);
+
+enum conf_relay { CONF_RELAY_NO, CONF_RELAY_YES, CONF_RELAY_BOUNCE, CONF_RELAY_FEEDBACK };
+
+/*
+ * Is this recipient ours without relaying rights: relay-domain, relay-address,
+ * host-name (YES), or in a processor's address list (BOUNCE, FEEDBACK, which come first)?
+ */
+enum conf_relay conf_relay_for(const struct conf *c, struct slice rcpt);
+
+const struct conf_vmta *conf_vmta_find(const struct conf *c, const char *name);
+const struct conf_pool *conf_pool_find(const struct conf *c, const char *name);
+/* The member whose turn it is; thread-safe. NULL for an empty pool. */
+const struct conf_vmta *conf_pool_next(const struct conf_pool *p);
+
+/* Domain settings for a recipient's domain: virtual MTA over pool over global, most specific pattern first, over the defaults. Either may be NULL. */
+void conf_domain_for(const struct conf *c, const struct conf_vmta *v, const struct conf_pool *p,
+    struct slice rcpt_domain, struct conf_domain *out);
+
+/* Signals on? Virtual MTA over pool over global; a filter is asked with the domain of Sender or From. */
+bool conf_signals_for(const struct conf *c, const struct conf_vmta *v, const struct conf_pool *p,
+    struct slice sender_domain, bool *has_subaccount, uint64_t *subaccount);
+
+/*
+ * New MAIL FROM by a rewrite list. The rule with the most exact source wins,
+ * whatever the order: a@b, then a@*, then *@b, then *@*; "<>" only by "<>"
+ * rules. True: *out (cleared first) has it ("" for <>).
+ */
+bool conf_rewrite_mail_from(const struct conf_rewrite_list *list, struct slice from, struct buf *out);
+
+/* New domain for the From: header, or NULL; the most specific pattern wins. */
+const char *conf_rewrite_from_domain(const struct conf_rewrite_list *list, struct slice domain);
+
+#endif

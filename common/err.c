@@ -1,0 +1,31 @@
+#include "common/err.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+void
+err_text(struct err *e, int errnum, const char *fmt, ...)
+{
+	char text[sizeof(e->text)], why[128];
+	int saved = errno;
+	va_list ap;
+
+	if (e == NULL)
+		return;
+	/* Into a buffer of our own: callers may pass the old e->text as an argument. */
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	if (errnum != 0) {
+		size_t used = strlen(text);
+
+		snprintf(text + used, sizeof(text) - used, ": %s",
+		    strerror_r(errnum, why, sizeof(why)));
+	}
+	for (char *c = text; *c != '\0'; c++)
+		if ((unsigned char)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	memcpy(e->text, text, sizeof(text));
+	errno = saved;
+}

@@ -1,0 +1,117 @@
+#include "common/file.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/xalloc.h"
+
+static int
+read_all(int fd, const char *path, struct buf *out, struct err *e)
+{
+	ssize_t n;
+
+	do {
+		char chunk[65536];
+
+		n = read(fd, chunk, sizeof(chunk));
+		if (n > 0)
+			buf_add(out, (struct slice){ chunk, (size_t)n });
+		if (out->full)
+			return err_set(e, "%s: larger than %zu bytes", path, out->max);
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	return n < 0 ? err_errno(e, "read %s", path) : 0;
+}
+
+int
+file_read(int dirfd, const char *path, struct buf *out, struct err *e)
+{
+	struct stat st;
+	int rc, fd;
+
+	buf_clear(out);
+	/* O_NONBLOCK: opening a FIFO for reading would wait for a writer. */
+	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0)
+		return err_errno(e, "%s", path);
+	if (fstat(fd, &st) < 0)
+		rc = err_errno(e, "%s", path);
+	else if (!S_ISREG(st.st_mode))
+		rc = err_set(e, "%s: not a regular file", path);
+	else
+		rc = read_all(fd, path, out, e);
+	close(fd);
+	return rc;
+}
+
+int
+file_write_all(int fd, struct slice data)
+{
+	while (data.len > 0) {
+		ssize_t n = write(fd, data.p, data.len);
+
+		if (n < 0 && errno != EINTR)
+			return -1;
+		if (n > 0)
+			data = slice_skip(data, (size_t)n);
+	}
+	return 0;
+}
+
+int
+file_sync_dir(int dirfd, const char *what, struct err *e)
+{
+	return fsync(dirfd) < 0 ? err_errno(e, "sync directory %s", what) : 0;
+}
+
+int
+file_replace(int dirfd, const char *name, struct slice data, mode_t mode, struct err *e)
+{
+	char tmp[300];
+	int fd, rc = 0;
+
+	if (snprintf(tmp, sizeof(tmp), "%s.%ld.tmp", name, (long)getpid()) >= (int)sizeof(tmp))
+		return err_set(e, "%s: name too long", name);
+	/* What a process with our pid left behind when it died is debris. */
+	unlinkat(dirfd, tmp, 0);
+	fd = openat(dirfd, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return err_errno(e, "create %s", tmp);
+	if (file_write_all(fd, data) < 0 || fchmod(fd, mode) < 0 || fsync(fd) < 0)
+		rc = err_errno(e, "write %s", tmp);
+	close(fd);
+	if (rc == 0 && renameat(dirfd, tmp, dirfd, name) < 0)
+		rc = err_errno(e, "rename %s to %s", tmp, name);
+	if (rc < 0) {
+		unlinkat(dirfd, tmp, 0);
+		return rc;
+	}
+	return file_sync_dir(dirfd, name, e);
+}
+
+int
+file_mkdirs(const char *path, mode_t mode, struct err *e)
+{
+	char *copy = xstrdup(path);
+	struct stat st;
+	int rc = 0;
+
+	for (char *c = copy + 1; *copy != '\0'; c++) {
+		char end = *c;
+
+		if (end != '/' && end != '\0')
+			continue;
+		*c = '\0';
+		if (mkdir(copy, mode) < 0 && errno != EEXIST)
+			rc = err_errno(e, "create directory %s", copy);
+		*c = end;
+		if (end == '\0' || rc < 0)
+			break;
+	}
+	free(copy);
+	if (rc == 0 && (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)))
+		rc = err_set(e, "%s: not a directory", path);
+	return rc;
+}

@@ -1,0 +1,35 @@
+/*
+ * file.h - small file work that several modules need, done with care once.
+ */
+#ifndef COMMON_FILE_H
+#define COMMON_FILE_H
+
+#include <sys/types.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/slice.h"
+
+/*
+ * Read a whole regular file into `out` (which is cleared first; its cap is the
+ * size limit). `dirfd` may be AT_FDCWD. 0, or -1 with *e naming the file: not
+ * there, not a regular file (a FIFO does not hang us), too big, unreadable.
+ */
+int file_read(int dirfd, const char *path, struct buf *out, struct err *e);
+
+/* Write all of `data`, through short writes and EINTR. -1 with errno set. */
+int file_write_all(int fd, struct slice data);
+
+/*
+ * Replace `name` in `dirfd`, an open directory, by `data`, with `mode`: temporary file, write, fsync,
+ * rename, fsync of the directory. 0: durable. -1: *e set, the old file stands.
+ */
+int file_replace(int dirfd, const char *name, struct slice data, mode_t mode, struct err *e);
+
+/* fsync an open directory. */
+int file_sync_dir(int dirfd, const char *what, struct err *e);
+
+/* mkdir -p with `mode` for what is made. 0 if the directory is there afterwards. */
+int file_mkdirs(const char *path, mode_t mode, struct err *e);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * header.h - the header block of a message or of a MIME part (RFC 5322
+ * section 2.2), field by field, folds and all.
+ *
+ *	struct slice rest = block;
+ *	struct header h;
+ *
+ *	while (header_next(&rest, &h) > 0)
+ *		if (slice_eqi(h.name, SLICE_LIT("Subject")))
+ *			...
+ *
+ * Line ends may be LF or CRLF. Nothing is allocated or copied.
+ */
+#ifndef COMMON_HEADER_H
+#define COMMON_HEADER_H
+
+#include "common/buf.h"
+#include "common/slice.h"
+
+struct header {
+	struct slice name;  /* without blanks before the colon */
+	struct slice value; /* all behind the colon: leading blank and folds kept, last line end not */
+	struct slice whole; /* name to last byte of the value */
+};
+
+/*
+ * Next field of the block; *rest moves past it.
+ * 1: *out filled. 0: end of the block: input used up, or an empty line, which is
+ * taken too, so that *rest is the body. -1: the line is not a field (no colon,
+ * blanks or controls in the name, a fold without a field); it is skipped,
+ * out->whole is the line, and the caller may go on.
+ */
+int header_next(struct slice *rest, struct header *out);
+
+/* Append `value` with folds removed (RFC 5322 2.2.3: CRLF goes, the white space stays), trimmed. */
+void header_unfold(struct buf *out, struct slice value);
+
+/*
+ * A structured value with parameters, RFC 2045 section 5.1: "text/html; charset=x".
+ * The word before the first ';', trimmed, comments at its ends dropped.
+ */
+struct slice header_token(struct slice value);
+
+/*
+ * Append the value of parameter `name`: quotes and backslashes undone; RFC 2231
+ * continuations joined and percent-encoding decoded (the charset is not converted).
+ * False, nothing added, if it is not there.
+ */
+bool header_param(struct slice value, const char *name, struct buf *out);
+
+#endif

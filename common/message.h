@@ -1,0 +1,54 @@
+/*
+ * message.h - a message that is being changed: what the MTA gave us, and what it
+ * shall become. The milter turns the difference into libmilter calls, `signalpost
+ * rewrite` prints the result.
+ *
+ * Bodies have CRLF or LF line ends, as they came. Header values are raw: all
+ * behind the colon, leading blank included, folds as LF + white space.
+ */
+#ifndef COMMON_MESSAGE_H
+#define COMMON_MESSAGE_H
+
+#include "common/buf.h"
+#include "common/slice.h"
+
+struct message_header {
+	char *name, *value;
+	unsigned index; /* which of its name the MTA counts it as, from 1; 0: added by us */
+	bool deleted, changed;
+	bool top; /* added: goes above all others, not below */
+};
+
+struct message {
+	struct message_header *headers;
+	size_t n_headers, room;
+	struct buf body;
+	bool body_changed;
+};
+
+void message_init(struct message *m, size_t body_max);
+void message_free(struct message *m);
+
+/* Read headers and body of a whole message (a .eml file). */
+void message_parse(struct message *m, struct slice text);
+
+/* As it came from the MTA, in order. Copies. */
+void message_add_original(struct message *m, struct slice name, struct slice value);
+
+/* First header of that name at or after `from` that is not deleted, or NULL. */
+struct message_header *message_find(const struct message *m, const char *name, size_t from);
+size_t message_position(const struct message *m, const struct message_header *h);
+
+void message_set(struct message_header *h, struct slice value); /* copies */
+void message_delete(struct message *m, const char *name);	/* all of that name */
+/* Below all others, or above them. Copies. `name` and `value` must not point into m. */
+void message_append(struct message *m, const char *name, struct slice value);
+void message_prepend(struct message *m, const char *name, struct slice value);
+
+/* Takes over new's bytes (it is left empty). */
+void message_set_body(struct message *m, struct buf *new_body);
+
+/* The whole message with LF or CRLF line ends, as the MTA will send it. */
+void message_print(const struct message *m, bool crlf, struct buf *out);
+
+#endif
