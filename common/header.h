@@ -26,8 +26,8 @@ struct header {
 /*
  * Next field of the block; *rest moves past it.
  * 1: *out filled. 0: end of the block: input used up, or an empty line, which is
- * taken too, so that *rest is the body. -1: the line is not a field (no colon,
- * blanks or controls in the name, a fold without a field); it is skipped,
+ * taken too, so that *rest is the body. -1: the line is not a field (no colon, no
+ * name, blanks or controls in the name, a fold without a field); it is skipped,
  * out->whole is the line, and the caller may go on.
  */
 int header_next(struct slice *rest, struct header *out);
@@ -37,13 +37,15 @@ void header_unfold(struct buf *out, struct slice value);
 
 /*
  * A structured value with parameters, RFC 2045 section 5.1: "text/html; charset=x".
- * The word before the first ';', trimmed, comments at its ends dropped.
+ * The word before the first ';', trimmed, comments at its ends dropped. It ends at
+ * a blank too, for senders who forget the semicolon.
  */
 struct slice header_token(struct slice value);
 
 /*
  * Append the value of parameter `name`: quotes and backslashes undone; RFC 2231
- * continuations joined and percent-encoding decoded (the charset is not converted).
+ * continuations joined (the first 100) and percent-encoding decoded (the charset is
+ * not converted). Of two forms the plain one is taken, since that is what MTAs read.
  * False, nothing added, if it is not there.
  */
 bool header_param(struct slice value, const char *name, struct buf *out);
