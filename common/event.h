@@ -83,7 +83,9 @@ int64_t event_id_for(enum event_type type, struct slice message_id, struct slice
 /*
  * Append one NDJSON line, LF included: {"msys":{CLASS:{...}}}. Text that is not
  * UTF-8 is cleaned. 0; -1 and *e if a field that the ingest API requires is
- * missing, or the line would pass EVENT_LINE_MAX.
+ * missing, if rcpt_meta or rcpt_tags is not the JSON it should be (EVENT_DEPTH in
+ * event_field.h bounds its nesting), or if the line would pass EVENT_LINE_MAX;
+ * nothing is added then.
  */
 #define EVENT_LINE_MAX (256 * 1024)
 int event_json(const struct event *ev, struct buf *out, struct err *e);
@@ -91,8 +93,10 @@ int event_json(const struct event *ev, struct buf *out, struct err *e);
 /*
  * Read a line back. `store` owns the text that the slices point into (it is
  * cleared first). -1 and *e: no JSON, a wrong wrapper, an unknown type, a required
- * field missing or of the wrong kind, rcpt_hash without rcpt_domain or the
- * other way round. Unknown fields are ignored.
+ * field missing, a known field of the wrong kind, rcpt_hash without rcpt_domain or
+ * the other way round. Unknown fields are ignored. A number may come as a JSON
+ * string or number, a flag as a boolean, "1" or "0"; null and an empty number
+ * count as absent. Only wire names of types are taken.
  */
 int event_read(struct slice line, struct event *out, struct buf *store, struct err *e);
 

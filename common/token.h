@@ -28,7 +28,7 @@ enum token_kind {
 
 enum token_text { TOKEN_BASE64URL, TOKEN_BASE32 };
 
-#define TOKEN_PLAIN_MAX 8192 /* bytes that can be sealed */
+#define TOKEN_PLAIN_MAX 8192 /* bytes that can be sealed; none can't */
 
 struct token_ring;
 
@@ -39,10 +39,15 @@ struct token_ring;
 struct token_ring *token_ring_open(const char *dir, struct err *e);
 void token_ring_close(struct token_ring *r);
 
-/* Write a new key file NAME.key (by time) into `dir`, 0640; `*path` (may be NULL) gets its path. */
+/*
+ * Write a new key file NAME.key (by time, greater than any there) into `dir`,
+ * 0640, with the directory's group where we may; `*path` (may be NULL) gets its
+ * path. No file is ever replaced, no key id taken twice. -1 and *e: also if a
+ * key that is there can't be read.
+ */
 int token_ring_new_key(const char *dir, struct buf *path, struct err *e);
 
-/* Append the token. 0, or -1 and *e: too long. */
+/* Append the token. 0, or -1 and *e: empty or too long, or `out` is full. */
 int token_seal(const struct token_ring *r, enum token_kind kind, enum token_text as,
     struct slice plain, struct buf *out, struct err *e);
 
