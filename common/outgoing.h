@@ -1,0 +1,105 @@
+/*
+ * outgoing.h - what becomes of one accepted message on its way out: campaign,
+ * virtual MTA, new MAIL FROM, headers, 7-bit form, signature, events.
+ *
+ * The milter and `signalpost rewrite` call the same function; it changes the
+ * struct message and fills a report, and does no I/O but drawing message ids.
+ *
+ *	outgoing_decide(&ctx, &env, &msg, &out);
+ *	if (outgoing_edit(&ctx, &env, &msg, &out, &e) < 0)
+ *		tempfail;
+ *	... hand the difference to the MTA ...
+ *	if (outgoing_events(&ctx, &env, &out, &lines, &e) < 0 || spool_append(...) < 0)
+ *		tempfail;
+ *	outgoing_log(&env, &out, &line);
+ *	outgoing_free(&out);
+ */
+#ifndef COMMON_OUTGOING_H
+#define COMMON_OUTGOING_H
+
+#include "common/conf.h"
+#include "common/event.h"
+#include "common/ids.h"
+#include "common/message.h"
+#include "common/sevenbit.h"
+#include "common/signing.h"
+#include "common/token.h"
+
+struct outgoing_context { /* immutable; shared by all messages of one configuration */
+	const struct conf *conf;
+	const struct signing_keys *keys;
+	const struct token_ring *ring;
+};
+
+struct outgoing_envelope { /* the facts; borrowed */
+	const struct conf_source *source;
+	const char *auth_user;	 /* NULL: not authenticated */
+	const char *client_ip;	 /* "" for local mail */
+	const char *listener_ip; /* NULL: unknown; for default-virtual-mta by-smtp-source-ip */
+	bool local;
+	struct slice from;     /* without <> */
+	const struct slice *rcpts; /* without <>, no duplicates */
+	size_t n_rcpts;
+	uint64_t size;		/* bytes as received, headers and body */
+	bool body_too_big;	/* the body was not kept: it is signed by its digests and not edited */
+	bool headers_too_big;	/* the headers were not kept: nothing in the message is edited or signed */
+	struct signing_digest relaxed, simple; /* of a body that was not kept */
+	int64_t now; /* Unix seconds */
+};
+
+struct outgoing {
+	/* decided from the headers */
+	struct buf jobid;     /* whole; the campaign is its first 64 bytes */
+	const struct conf_vmta *vmta;
+	const struct conf_pool *pool;
+	const struct conf_rewrite_list *rewrite_list; /* of virtual MTA, pool, source or global, in this order */
+	const char *vmta_unknown; /* "x-virtual-mta", "ip_pool": it named none that we have; NULL: fine */
+	struct buf from_header;	  /* address in From */
+	struct buf sender_header; /* in Sender, else in From */
+	struct buf subject, custom_id, envid;
+	struct buf meta, tags; /* from X-MSYS-API, JSON */
+	const char *api_error; /* why X-MSYS-API was not used, or NULL */
+	bool signals;
+	uint64_t subaccount;
+	struct message_id first_id; /* of the first recipient */
+
+	/* done */
+	bool from_changed, from_invalid; /* invalid: the rewrite list made no address; the old one stays */
+	struct buf new_from;
+	const char *verp; /* "recipient", "id", or why not; NULL: not asked for */
+	struct sevenbit_report sevenbit;
+	struct signing_plan signing;
+	bool signed_ok;
+	struct conf_domain domain; /* settings that signing follows */
+	size_t events; /* on stable storage; the caller sets it */
+};
+
+void outgoing_init(struct outgoing *o);
+void outgoing_free(struct outgoing *o);
+
+/* Reads and removes the headers that are meant for us, and decides. */
+void outgoing_decide(const struct outgoing_context *ctx, const struct outgoing_envelope *env,
+    struct message *m, struct outgoing *o);
+
+/* Headers added, MAIL FROM, 7-bit form, signature. -1 and *e: it must not go out like this. */
+int outgoing_edit(const struct outgoing_context *ctx, const struct outgoing_envelope *env,
+    struct message *m, struct outgoing *o, struct err *e);
+
+/*
+ * Append one reception event a recipient; none if signals are off. Returns how
+ * many, or -1 and *e.
+ */
+int outgoing_events(const struct outgoing_context *ctx, const struct outgoing_envelope *env,
+    const struct outgoing *o, struct buf *lines, struct err *e);
+
+/* Append a rejection event: an authenticated client was refused the relaying of `rcpt`. As outgoing_events(). */
+int outgoing_rejection(const struct outgoing_context *ctx, const struct outgoing_envelope *env,
+    struct slice rcpt, const char *code, const char *reply, struct buf *lines, struct err *e);
+
+/* Append what was done as key=value, for the log. */
+void outgoing_log(const struct outgoing_envelope *env, const struct outgoing *o, struct buf *line);
+
+/* Append " key=value", quoted if it must be; for log lines. */
+void outgoing_log_value(struct buf *line, const char *key, struct slice value);
+
+#endif

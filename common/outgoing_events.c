@@ -1,0 +1,247 @@
+/*
+ * outgoing_events.c - what is reported and logged about a message.
+ */
+#include <stdio.h>
+
+#include "common/address.h"
+#include "common/hash.h"
+#include "common/jobid.h"
+#include "common/outgoing.h"
+
+/* The parts of an event that are made here and must live until it is written. */
+struct parts {
+	char id[IDS_SIZE], hash[2 * HASH_SHA1_SIZE + 1];
+	struct buf lower, domain;
+};
+
+static void
+add_lower(struct buf *out, struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		buf_addc(out, (char)(s.p[i] >= 'A' && s.p[i] <= 'Z' ? s.p[i] + ('a' - 'A') : s.p[i]));
+}
+
+/* privacy-policy sha1: the address itself stays here. */
+static void
+set_recipient(const struct conf *c, struct slice rcpt, struct parts *p, struct event *ev)
+{
+	unsigned char md[HASH_SHA1_SIZE];
+
+	buf_init(&p->lower, 1024);
+	buf_init(&p->domain, 1024);
+	add_lower(&p->lower, rcpt);
+	add_lower(&p->domain, address_split(rcpt).domain);
+	ev->routing_domain = buf_slice(&p->domain);
+	if (c->signals.privacy_sha1) {
+		hash_sha1(buf_slice(&p->lower), md);
+		ev->rcpt_hash = slice_str(hash_hex(md, sizeof(md), p->hash));
+		ev->rcpt_domain = buf_slice(&p->domain);
+	} else {
+		ev->rcpt_to = buf_slice(&p->lower);
+		ev->raw_rcpt_to = rcpt;
+	}
+}
+
+static void
+free_parts(struct parts *p)
+{
+	buf_free(&p->lower);
+	buf_free(&p->domain);
+}
+
+static void
+set_message(const struct outgoing_envelope *env, const struct outgoing *o, struct event *ev)
+{
+	ev->timestamp = env->now;
+	ev->recv_method = SLICE_LIT("esmtp");
+	ev->msg_from = buf_slice(&o->new_from);
+	ev->friendly_from = buf_slice(&o->from_header);
+	ev->subject = buf_slice(&o->subject);
+	ev->campaign_id = jobid_campaign(buf_slice(&o->jobid));
+	ev->custom_message_id = buf_slice(&o->custom_id);
+	ev->rcpt_meta = buf_slice(&o->meta);
+	ev->rcpt_tags = buf_slice(&o->tags);
+	ev->subaccount_id = (int64_t)o->subaccount;
+	ev->msg_size = (int64_t)env->size;
+	ev->open_tracking = ev->click_tracking = EVENT_FALSE;
+	if (o->vmta != NULL) {
+		ev->binding = slice_str(o->vmta->name);
+		ev->sending_ip = slice_str(o->vmta->source_ip);
+	}
+	if (o->pool != NULL)
+		ev->binding_group = slice_str(o->pool->name);
+}
+
+int
+outgoing_events(const struct outgoing_context *ctx, const struct outgoing_envelope *env,
+    const struct outgoing *o, struct buf *lines, struct err *e)
+{
+	int rc = 0;
+
+	if (!o->signals)
+		return 0;
+	for (size_t i = 0; i < env->n_rcpts && rc == 0; i++) {
+		struct parts p;
+		struct event ev;
+
+		event_init(&ev, EVENT_RECEPTION);
+		set_message(env, o, &ev);
+		set_recipient(ctx->conf, env->rcpts[i], &p, &ev);
+		ev.message_id = slice_str(ids_text(ids_nth(o->first_id, (unsigned)i), p.id));
+		ev.event_id = event_id_for(EVENT_RECEPTION, ev.message_id, slice_str(ctx->conf->node_name));
+		rc = event_json(&ev, lines, e);
+		free_parts(&p);
+	}
+	return rc < 0 ? -1 : (int)env->n_rcpts;
+}
+
+int
+outgoing_rejection(const struct outgoing_context *ctx, const struct outgoing_envelope *env,
+    struct slice rcpt, const char *code, const char *reply, struct buf *lines, struct err *e)
+{
+	struct slice sender = address_split(env->from).domain;
+	bool has_subaccount = false;
+	uint64_t subaccount = 0;
+	struct parts p;
+	struct event ev;
+	char masked[700];
+	const char *open_bracket = strchr(reply, '<'), *close_bracket = strrchr(reply, '>');
+	int rc;
+
+	if (!conf_signals_for(ctx->conf, NULL, NULL, sender, &has_subaccount, &subaccount))
+		return 0;
+	event_init(&ev, EVENT_REJECTION);
+	set_recipient(ctx->conf, rcpt, &p, &ev);
+	ev.message_id = slice_str(ids_text(ids_take(1), p.id));
+	ev.event_id = event_id_for(EVENT_REJECTION, ev.message_id, slice_str(ctx->conf->node_name));
+	ev.timestamp = env->now;
+	ev.recv_method = SLICE_LIT("esmtp");
+	ev.msg_from = env->from;
+	ev.remote_addr = slice_str(env->client_ip);
+	ev.routing_domain = (struct slice){ 0 };
+	ev.error_code = slice_str(code);
+	ev.bounce_class = 25; /* Admin Failure: our own policy */
+	ev.subaccount_id = has_subaccount ? (int64_t)subaccount : 0;
+	/* `reason` is the reply with addresses masked; raw_reason as the client saw it. */
+	if (open_bracket != NULL && close_bracket != NULL)
+		snprintf(masked, sizeof(masked), "%.*s...@...%s", (int)(open_bracket + 1 - reply), reply,
+		    close_bracket);
+	else
+		snprintf(masked, sizeof(masked), "%s", reply);
+	ev.reason = slice_str(masked);
+	/* privacy-policy sha1 covers the address in the reply too. */
+	ev.raw_reason = ctx->conf->signals.privacy_sha1 ? ev.reason : slice_str(reply);
+	rc = event_json(&ev, lines, e);
+	free_parts(&p);
+	return rc < 0 ? -1 : 1;
+}
+
+/* ---- the log line ---- */
+
+void
+outgoing_log_value(struct buf *line, const char *key, struct slice value)
+{
+	bool quote = value.len == 0;
+
+	for (size_t i = 0; i < value.len && !quote; i++) {
+		unsigned char c = (unsigned char)value.p[i];
+
+		quote = c <= 0x20 || c >= 0x7f || c == '"' || c == '\\';
+	}
+	buf_printf(line, " %s=", key);
+	if (!quote) {
+		buf_add(line, value);
+		return;
+	}
+	buf_addc(line, '"');
+	for (size_t i = 0; i < value.len; i++) {
+		unsigned char c = (unsigned char)value.p[i];
+
+		if (c == '"' || c == '\\')
+			buf_printf(line, "\\%c", c);
+		else if (c < 0x20 || c == 0x7f)
+			buf_printf(line, "\\x%02x", c);
+		else
+			buf_addc(line, (char)c);
+	}
+	buf_addc(line, '"');
+}
+
+static void
+log_path(struct buf *line, const char *key, struct slice addr)
+{
+	struct buf path;
+
+	buf_init(&path, 2048);
+	buf_printf(&path, "<%.*s>", SLICE_FMT(addr));
+	outgoing_log_value(line, key, buf_slice(&path));
+	buf_free(&path);
+}
+
+static void
+log_signing(const struct outgoing *o, struct buf *line)
+{
+	if (!o->signed_ok) {
+		buf_printf(line, " dkim=none(%s)",
+		    o->signing.why_not != NULL ? o->signing.why_not : "failed");
+		return;
+	}
+	buf_adds(line, " dkim=signed");
+	for (size_t i = 0; i < o->signing.n; i++)
+		buf_printf(line, " d=%s s=%s a=%s", o->signing.by[i].domain, o->signing.by[i].selector,
+		    dkim_algorithm_name(dkim_key_algorithm(o->signing.by[i].key)));
+}
+
+static void
+log_body(const struct outgoing_envelope *env, const struct outgoing *o, struct buf *line)
+{
+	if (env->headers_too_big)
+		buf_adds(line, " edit=none(headers-too-big)");
+	else if (env->body_too_big)
+		buf_adds(line, " edit=none(too-big)");
+	if (o->sevenbit.parts > 0)
+		buf_printf(line, " requoted=%u", o->sevenbit.parts);
+	if (o->sevenbit.headers > 0)
+		buf_printf(line, " refolded=%u", o->sevenbit.headers);
+	if (o->sevenbit.unsafe)
+		buf_adds(line, " sevenbit=unsafe");
+}
+
+void
+outgoing_log(const struct outgoing_envelope *env, const struct outgoing *o, struct buf *line)
+{
+	char id[IDS_SIZE];
+
+	if (env->local)
+		buf_adds(line, " client=local");
+	else
+		outgoing_log_value(line, "client", slice_str(env->client_ip));
+	if (env->auth_user != NULL)
+		outgoing_log_value(line, "auth", slice_str(env->auth_user));
+	log_path(line, "from", env->from);
+	if (o->from_changed)
+		log_path(line, "env", buf_slice(&o->new_from));
+	if (o->from_invalid)
+		buf_adds(line, " env=invalid(unchanged)");
+	if (o->verp != NULL)
+		buf_printf(line, " verp=%s", o->verp);
+	buf_printf(line, " rcpts=%zu size=%llu", env->n_rcpts, (unsigned long long)env->size);
+	if (o->jobid.len > 0)
+		outgoing_log_value(line, "campaign", jobid_campaign(buf_slice(&o->jobid)));
+	if (o->vmta != NULL)
+		outgoing_log_value(line, "vmta", slice_str(o->vmta->name));
+	if (o->pool != NULL)
+		outgoing_log_value(line, "pool", slice_str(o->pool->name));
+	if (o->vmta_unknown != NULL)
+		buf_printf(line, " %s=unknown", o->vmta_unknown);
+	if (o->api_error != NULL)
+		buf_printf(line, " x-msys-api=%s", o->api_error);
+	if (o->subaccount > 0)
+		buf_printf(line, " subaccount=%llu", (unsigned long long)o->subaccount);
+	if (o->signals)
+		buf_printf(line, " id=%s events=%zu", ids_text(o->first_id, id), o->events);
+	else
+		buf_adds(line, " events=off");
+	log_body(env, o, line);
+	log_signing(o, line);
+}

@@ -1,0 +1,451 @@
+/*
+ * callbacks.c - translate, delegate, translate back.
+ *
+ * libmilter calls these in protocol order, but Debian's runs the callbacks of
+ * one session on changing threads: what a session owns hangs off its struct
+ * session, and there is nothing to lock.
+ */
+#include "milter/callbacks.h"
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/clock.h"
+#include "common/log.h"
+#include "common/outgoing.h"
+#include "common/policy.h"
+#include "common/xalloc.h"
+#include "milter/edits.h"
+#include "milter/session.h"
+
+#define LOG_LINE_MAX 3500
+
+static struct spool_writer *spool; /* set before smfi_main() */
+
+static struct {
+	atomic_ullong messages, refused, events, failures;
+} totals;
+
+static const unsigned long actions_wanted = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY |
+    SMFIF_CHGFROM;
+
+void
+callbacks_set_spool(struct spool_writer *writer)
+{
+	spool = writer;
+}
+
+void
+callbacks_log_totals(void)
+{
+	struct spool_stats st = spool_writer_stats(spool);
+
+	log_info("totals: messages=%llu refused=%llu events=%llu syncs=%llu failures=%llu",
+	    (unsigned long long)totals.messages, (unsigned long long)totals.refused,
+	    (unsigned long long)totals.events, (unsigned long long)st.syncs,
+	    (unsigned long long)totals.failures);
+}
+
+static struct session *
+session_of(SMFICTX *ctx)
+{
+	return smfi_getpriv(ctx);
+}
+
+static const char *
+macro(SMFICTX *ctx, const char *name)
+{
+	return smfi_getsymval(ctx, (char *)(uintptr_t)name);
+}
+
+/* Postfix names the queue file only after the first accepted recipient. */
+static const char *
+queue_id(SMFICTX *ctx)
+{
+	const char *id = macro(ctx, "i");
+
+	return id == NULL || *id == '\0' ? "NOQUEUE" : id;
+}
+
+static sfsistat
+answer(SMFICTX *ctx, const struct policy_answer *a)
+{
+	char text[2 * sizeof(a->text)];
+	size_t n = 0;
+
+	if (a->verdict == POLICY_CONTINUE)
+		return SMFIS_CONTINUE;
+	totals.refused++;
+	/* libmilter takes the text as a format. */
+	for (const char *c = a->text; *c != '\0'; c++) {
+		if (*c == '%')
+			text[n++] = '%';
+		text[n++] = *c;
+	}
+	text[n] = '\0';
+	if (smfi_setreply(ctx, (char *)(uintptr_t)a->code, (char *)(uintptr_t)a->xcode, text) !=
+	    MI_SUCCESS)
+		log_warn("%s: the MTA gets its own text instead of: %s", queue_id(ctx), a->text);
+	return a->verdict == POLICY_REJECT ? SMFIS_REJECT : SMFIS_TEMPFAIL;
+}
+
+/* One line for what was refused, with what a person needs to find it. */
+static void
+log_refusal(SMFICTX *ctx, const struct session *s, const char *stage, struct slice rcpt,
+    const struct policy_answer *a)
+{
+	struct buf line;
+
+	buf_init(&line, LOG_LINE_MAX);
+	buf_printf(&line, "%s: refused=%s", queue_id(ctx), stage);
+	outgoing_log_value(&line, "client", slice_str(s->client_ip));
+	if (s->auth_user != NULL)
+		outgoing_log_value(&line, "auth", slice_str(s->auth_user));
+	if (s->in_transaction)
+		outgoing_log_value(&line, "from", buf_slice(&s->tx.from));
+	if (rcpt.len > 0)
+		outgoing_log_value(&line, "to", rcpt);
+	buf_printf(&line, " reply=\"%s %s %s\"", a->code, a->xcode, a->text);
+	log_info("%s", buf_str(&line));
+	buf_free(&line);
+}
+
+/* ---- the session begins ---- */
+
+static sfsistat
+on_negotiate(SMFICTX *ctx, unsigned long offered_actions, unsigned long offered_steps,
+    unsigned long unused1, unsigned long unused2, unsigned long *actions, unsigned long *steps,
+    unsigned long *unused3, unsigned long *unused4)
+{
+	/* No answer is awaited for what we only collect: fewer round trips. */
+	const unsigned long quiet = SMFIP_NR_HDR | SMFIP_NR_BODY;
+	struct session *s;
+
+	(void)unused1, (void)unused2;
+	if ((offered_actions & actions_wanted) != actions_wanted) {
+		log_error("the MTA does not let us change messages (offered actions 0x%lx); "
+			  "Postfix needs milter_protocol = 6",
+		    offered_actions);
+		return SMFIS_REJECT;
+	}
+	*actions = actions_wanted;
+	/* All or nothing, so that one flag in the session tells which. */
+	*steps = offered_steps & SMFIP_HDR_LEADSPC;
+	if ((offered_steps & quiet) == quiet)
+		*steps |= quiet;
+	*unused3 = *unused4 = 0;
+	/* Postfix does not send {daemon_port} unless it is asked to; the lists replace its own. */
+	smfi_setsymlist(ctx, SMFIM_CONNECT,
+	    (char *)(uintptr_t) "j _ {daemon_name} {daemon_addr} {daemon_port} {if_addr}");
+	smfi_setsymlist(ctx, SMFIM_ENVFROM, (char *)(uintptr_t) "i {auth_type} {auth_authen}");
+	s = session_new(NULL);
+	s->leading_space = (*steps & SMFIP_HDR_LEADSPC) != 0;
+	s->no_reply = (*steps & quiet) != 0;
+	smfi_setpriv(ctx, s);
+	return SMFIS_CONTINUE;
+}
+
+static void
+log_connection(const struct session *s, const struct conf_source *src, const char *what)
+{
+	if (src->log_connections)
+		log_info("%s client=%s listener=%s:%u source=%s", what, s->client_ip,
+		    s->listener_ip[0] != '\0' ? s->listener_ip : "unknown", s->listener_port,
+		    src->name != NULL ? src->name : "none");
+}
+
+/*
+ * Postfix's cleanup gives a message of sendmail(1) the connection "localhost
+ * [127.0.0.1]" and, unlike smtpd, no listener.
+ */
+static bool
+looks_local(SMFICTX *ctx, const char *host, const struct sockaddr *addr)
+{
+	struct cidr loopback;
+
+	return addr != NULL && cidr_parse(SLICE_LIT("127.0.0.1"), &loopback, NULL) == 0 &&
+	    cidr_match(&loopback, addr) && slice_eqi(slice_str(host), SLICE_LIT("localhost")) &&
+	    macro(ctx, "{daemon_addr}") == NULL && macro(ctx, "{daemon_port}") == NULL &&
+	    macro(ctx, "{if_addr}") == NULL;
+}
+
+static sfsistat
+on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
+{
+	struct session *old = session_of(ctx);
+	struct session *s = session_new(addr);
+	struct settings *settings = reload_acquire();
+	const char *listener = macro(ctx, "{daemon_addr}");
+	struct conf_source src;
+	struct policy_answer a;
+
+	if (old != NULL) {
+		s->leading_space = old->leading_space;
+		s->no_reply = old->no_reply;
+	}
+	s->maybe_local = looks_local(ctx, host, addr);
+	session_free(old);
+	smfi_setpriv(ctx, s);
+	session_set_listener(s, listener != NULL ? listener : macro(ctx, "{if_addr}"),
+	    macro(ctx, "{daemon_port}"));
+	session_source(s, reload_context(settings)->conf, &src);
+	log_connection(s, &src, "connect");
+	policy_connect(&src, &a);
+	if (a.verdict != POLICY_CONTINUE)
+		log_refusal(ctx, s, "connect", (struct slice){ 0 }, &a);
+	reload_release(settings);
+	return answer(ctx, &a);
+}
+
+/* ---- the envelope ---- */
+
+static uint64_t
+declared_size(char **argv)
+{
+	uint64_t n;
+
+	for (size_t i = 1; argv[0] != NULL && argv[i] != NULL; i++) {
+		struct slice arg = slice_str(argv[i]);
+
+		if (slice_startsi(arg, SLICE_LIT("SIZE=")) &&
+		    slice_uint(slice_skip(arg, 5), UINT64_MAX - 1, &n))
+			return n;
+	}
+	return 0;
+}
+
+static sfsistat
+on_mail(SMFICTX *ctx, char **argv)
+{
+	struct session *s = session_of(ctx);
+	struct policy_answer a;
+
+	if (s == NULL)
+		return SMFIS_TEMPFAIL;
+	session_set_user(s, macro(ctx, "{auth_authen}"));
+	session_begin(s, argv[0]);
+	if (s->tx.source.log_commands)
+		log_info("%s: client=%s MAIL FROM:%s", queue_id(ctx), s->client_ip, argv[0]);
+	policy_mail(&s->tx.source, s->auth_user != NULL || s->local, declared_size(argv), &a);
+	if (a.verdict != POLICY_CONTINUE)
+		log_refusal(ctx, s, "mail", (struct slice){ 0 }, &a);
+	return answer(ctx, &a);
+}
+
+/* An authenticated client that may not relay is worth an event; a probe on port 25 is not. */
+static void
+report_rejection(SMFICTX *ctx, struct session *s, struct slice rcpt, const struct policy_answer *a)
+{
+	struct outgoing_envelope env;
+	struct buf lines;
+	struct err e;
+	char reply[700];
+	struct slice *rcpts;
+	int n;
+
+	if (!a->relaying || a->verdict != POLICY_REJECT || s->auth_user == NULL)
+		return;
+	rcpts = xcalloc(s->tx.n_rcpts, sizeof(*rcpts));
+	session_envelope(s, rcpts, clock_wall_s(), &env);
+	snprintf(reply, sizeof(reply), "%s %s %s", a->code, a->xcode, a->text);
+	buf_init(&lines, EVENT_LINE_MAX);
+	n = outgoing_rejection(reload_context(s->tx.settings), &env, rcpt, a->code, reply, &lines, &e);
+	if (n < 0 || (n > 0 && spool_append(spool, buf_slice(&lines), (unsigned)n, &e) < 0)) {
+		totals.failures++;
+		log_error("%s: rejection event lost: %s", queue_id(ctx), e.text);
+	} else {
+		totals.events += (unsigned)n;
+	}
+	buf_free(&lines);
+	free(rcpts);
+}
+
+static sfsistat
+on_rcpt(SMFICTX *ctx, char **argv)
+{
+	struct session *s = session_of(ctx);
+	struct slice rcpt = session_path(argv[0]);
+	struct policy_answer a;
+
+	if (s == NULL || !s->in_transaction)
+		return SMFIS_TEMPFAIL;
+	if (s->tx.source.log_commands)
+		log_info("%s: client=%s RCPT TO:%s", queue_id(ctx), s->client_ip, argv[0]);
+	policy_rcpt(reload_context(s->tx.settings)->conf, &s->tx.source, s->local, s->tx.n_rcpts, rcpt,
+	    &a);
+	if (a.verdict == POLICY_CONTINUE) {
+		session_add_rcpt(s, rcpt);
+	} else {
+		log_refusal(ctx, s, "rcpt", rcpt, &a);
+		report_rejection(ctx, s, rcpt, &a);
+	}
+	return answer(ctx, &a);
+}
+
+/* ---- the content ---- */
+
+static sfsistat
+on_header(SMFICTX *ctx, char *name, char *value)
+{
+	struct session *s = session_of(ctx);
+
+	if (s == NULL || !s->in_transaction)
+		return SMFIS_TEMPFAIL;
+	if (s->tx.source.log_data)
+		log_info("%s: header %s:%s", queue_id(ctx), name, value);
+	session_add_header(s, name, value);
+	return s->no_reply ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+static sfsistat
+on_body(SMFICTX *ctx, unsigned char *data, size_t n)
+{
+	struct session *s = session_of(ctx);
+
+	if (s == NULL || !s->in_transaction)
+		return SMFIS_TEMPFAIL;
+	session_add_body(s, (struct slice){ (const char *)data, n });
+	return s->no_reply ? SMFIS_NOREPLY : SMFIS_CONTINUE;
+}
+
+/* ---- the end of the message ---- */
+
+/* Events follow the changes: a change that the MTA did not take must leave no event. */
+static int
+deliver(SMFICTX *ctx, struct session *s, const struct outgoing_envelope *env, struct outgoing *o,
+    struct err *e)
+{
+	const struct outgoing_context *conf = reload_context(s->tx.settings);
+	struct buf lines;
+	int n, rc = -1;
+
+	outgoing_decide(conf, env, &s->tx.msg, o);
+	if (outgoing_edit(conf, env, &s->tx.msg, o, e) < 0)
+		return -1;
+	if (!env->headers_too_big && edits_apply(ctx, &s->tx.msg, s->leading_space, e) < 0)
+		return -1;
+	if ((o->from_changed || o->envid.len > 0) &&
+	    edits_from(ctx, buf_slice(&o->new_from), buf_slice(&o->envid), e) < 0)
+		return -1;
+	buf_init(&lines, BUF_NO_LIMIT);
+	n = outgoing_events(conf, env, o, &lines, e);
+	if (n == 0 || (n > 0 && spool_append(spool, buf_slice(&lines), (unsigned)n, e) == 0)) {
+		o->events = (size_t)n;
+		totals.events += (unsigned)n;
+		rc = 0;
+	}
+	buf_free(&lines);
+	return rc;
+}
+
+/* What a failure of ours means for the message. */
+static sfsistat
+failed(SMFICTX *ctx, enum conf_on_error on_error, const struct err *e)
+{
+	totals.failures++;
+	log_error("%s: %s: %s", queue_id(ctx),
+	    on_error == CONF_TEMPFAIL ? "answered 451, the client keeps the message"
+				      : "passed on although this failed",
+	    e->text);
+	if (on_error == CONF_ACCEPT)
+		return SMFIS_ACCEPT;
+	smfi_setreply(ctx, (char *)(uintptr_t) "451", (char *)(uintptr_t) "4.3.0",
+	    (char *)(uintptr_t) "temporary failure of signalpost-milter, see the mail log");
+	return SMFIS_TEMPFAIL;
+}
+
+static sfsistat
+finish(SMFICTX *ctx, struct session *s, const struct outgoing_envelope *env, int64_t began_us)
+{
+	enum conf_on_error on_error = reload_context(s->tx.settings)->conf->milter.on_error;
+	struct outgoing o;
+	struct buf line;
+	struct err e;
+	sfsistat rc = SMFIS_CONTINUE;
+
+	outgoing_init(&o);
+	buf_init(&line, LOG_LINE_MAX);
+	buf_printf(&line, "%s:", queue_id(ctx));
+	if (deliver(ctx, s, env, &o, &e) < 0)
+		rc = failed(ctx, on_error, &e);
+	outgoing_log(env, &o, &line);
+	log_info("%s ms=%.1f result=%s", buf_str(&line),
+	    (double)(clock_wall_us() - began_us) / 1000.0,
+	    rc == SMFIS_CONTINUE     ? "accepted"
+		: rc == SMFIS_ACCEPT ? "accepted-after-error"
+				     : "tempfail");
+	buf_free(&line);
+	outgoing_free(&o);
+	return rc;
+}
+
+static sfsistat
+on_end(SMFICTX *ctx)
+{
+	struct session *s = session_of(ctx);
+	int64_t began_us = clock_wall_us();
+	struct outgoing_envelope env;
+	struct policy_answer a;
+	struct slice *rcpts;
+	sfsistat rc;
+
+	if (s == NULL || !s->in_transaction)
+		return SMFIS_TEMPFAIL;
+	rcpts = xcalloc(s->tx.n_rcpts, sizeof(*rcpts));
+	session_envelope(s, rcpts, began_us / 1000000, &env);
+	policy_size(&s->tx.source, env.size, &a);
+	if (a.verdict != POLICY_CONTINUE) {
+		log_refusal(ctx, s, "data", (struct slice){ 0 }, &a);
+		rc = answer(ctx, &a);
+	} else {
+		totals.messages++;
+		rc = finish(ctx, s, &env, began_us);
+	}
+	free(rcpts);
+	session_end(s);
+	return rc;
+}
+
+static sfsistat
+on_abort(SMFICTX *ctx)
+{
+	struct session *s = session_of(ctx);
+
+	if (s != NULL)
+		session_end(s);
+	return SMFIS_CONTINUE;
+}
+
+static sfsistat
+on_close(SMFICTX *ctx)
+{
+	struct session *s = session_of(ctx);
+	struct settings *settings;
+	struct conf_source src;
+
+	if (s == NULL) /* closed before it was negotiated: a probe */
+		return SMFIS_CONTINUE;
+	settings = reload_acquire();
+	session_source(s, reload_context(settings)->conf, &src);
+	log_connection(s, &src, "disconnect");
+	reload_release(settings);
+	session_free(s);
+	smfi_setpriv(ctx, NULL);
+	return SMFIS_CONTINUE;
+}
+
+struct smfiDesc milter_callbacks = {
+	.xxfi_name = (char *)(uintptr_t) "signalpost-milter",
+	.xxfi_version = SMFI_VERSION,
+	.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_CHGFROM | SMFIF_SETSYMLIST,
+	.xxfi_connect = on_connect,
+	.xxfi_envfrom = on_mail,
+	.xxfi_envrcpt = on_rcpt,
+	.xxfi_header = on_header,
+	.xxfi_body = on_body,
+	.xxfi_eom = on_end,
+	.xxfi_abort = on_abort,
+	.xxfi_close = on_close,
+	.xxfi_negotiate = on_negotiate,
+};

@@ -1,0 +1,20 @@
+/*
+ * callbacks.h - libmilter's side of the milter.
+ */
+#ifndef MILTER_CALLBACKS_H
+#define MILTER_CALLBACKS_H
+
+#include <libmilter/mfapi.h>
+
+#include "common/spool.h"
+
+/* What smfi_register() wants. */
+extern struct smfiDesc milter_callbacks;
+
+/* Where events go; call before smfi_main(). The writer stays the caller's. */
+void callbacks_set_spool(struct spool_writer *writer);
+
+/* Log the totals since start: messages, events, failures. */
+void callbacks_log_totals(void);
+
+#endif
