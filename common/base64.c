@@ -86,7 +86,7 @@ base64_decode(struct buf *out, struct slice in, enum base64_kind kind)
 		for (int pads = 0; pads < 2 && in.len > 0 && in.p[in.len - 1] == '='; pads++)
 			in.len--;
 	}
-	return decode(out, in, 6, kind);
+	return decode(out, in, 6, (int)kind);
 }
 
 void
