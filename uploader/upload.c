@@ -1,0 +1,365 @@
+#include "uploader/upload.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "common/daemon.h"
+#include "common/xalloc.h"
+
+struct upload {
+	CURLM *multi;
+	CURL *easy;
+	struct curl_slist *headers;
+	char curl_error[CURL_ERROR_SIZE];
+	char refused[INET6_ADDRSTRLEN]; /* an address that plain http may not go to */
+	bool plain;                     /* http:// */
+	bool too_long;                  /* the answer */
+	bool busy, finished;
+	struct upload_result result;
+};
+
+struct upload *
+upload_open(struct err *e)
+{
+	struct upload *u;
+
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK) {
+		err_text(e, 0, "libcurl can't be initialised");
+		return NULL;
+	}
+	u = xcalloc(1, sizeof(*u));
+	buf_init(&u->result.body, UPLOAD_ANSWER_MAX);
+	u->multi = curl_multi_init();
+	u->easy = curl_easy_init();
+	if (u->multi == NULL || u->easy == NULL) {
+		err_text(e, 0, "libcurl can't be initialised");
+		upload_close(u);
+		return NULL;
+	}
+	return u;
+}
+
+void
+upload_close(struct upload *u)
+{
+	if (u == NULL)
+		return;
+	if (u->busy)
+		curl_multi_remove_handle(u->multi, u->easy);
+	curl_easy_cleanup(u->easy);
+	curl_multi_cleanup(u->multi);
+	curl_slist_free_all(u->headers);
+	buf_free(&u->result.body);
+	free(u);
+	curl_global_cleanup();
+}
+
+static bool
+is_loopback(const struct sockaddr *sa)
+{
+	if (sa->sa_family == AF_INET) {
+		struct sockaddr_in in;
+
+		memcpy(&in, sa, sizeof(in));
+		return ntohl(in.sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	}
+	if (sa->sa_family == AF_INET6) {
+		struct sockaddr_in6 in6;
+
+		memcpy(&in6, sa, sizeof(in6));
+		return IN6_IS_ADDR_LOOPBACK(&in6.sin6_addr) ||
+		       (IN6_IS_ADDR_V4MAPPED(&in6.sin6_addr) &&
+			   in6.sin6_addr.s6_addr[12] == IN_LOOPBACKNET);
+	}
+	return false;
+}
+
+static void
+address_text(const struct sockaddr *sa, char *out, socklen_t size)
+{
+	struct sockaddr_in in;
+	struct sockaddr_in6 in6;
+	const char *text = NULL;
+
+	if (sa->sa_family == AF_INET) {
+		memcpy(&in, sa, sizeof(in));
+		text = inet_ntop(AF_INET, &in.sin_addr, out, size);
+	} else if (sa->sa_family == AF_INET6) {
+		memcpy(&in6, sa, sizeof(in6));
+		text = inet_ntop(AF_INET6, &in6.sin6_addr, out, size);
+	}
+	if (text == NULL)
+		snprintf(out, size, "another family");
+}
+
+/* A name may lead anywhere, and elsewhere the next time: what counts is the address. */
+static curl_socket_t
+open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct upload *u = arg;
+
+	(void)purpose;
+	if (u->plain && !is_loopback(&to->addr)) {
+		address_text(&to->addr, u->refused, sizeof(u->refused));
+		return CURL_SOCKET_BAD;
+	}
+	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+}
+
+static size_t
+take_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct upload *u = arg;
+
+	buf_add(&u->result.body, (struct slice){ p, size * n });
+	u->too_long = u->result.body.full;
+	return u->too_long ? 0 : size * n;
+}
+
+/* One part of a URL; free with curl_free(). NULL: there is none. */
+static char *
+url_part(const char *url, CURLUPart part)
+{
+	CURLU *h = curl_url();
+	char *text = NULL;
+
+	if (h != NULL && curl_url_set(h, CURLUPART_URL, url, 0) == CURLUE_OK &&
+	    curl_url_get(h, part, &text, 0) != CURLUE_OK)
+		text = NULL;
+	curl_url_cleanup(h);
+	return text;
+}
+
+void
+upload_host(const char *url, struct buf *out)
+{
+	char *host = url_part(url, CURLUPART_HOST), *port = url_part(url, CURLUPART_PORT);
+
+	buf_adds(out, host != NULL ? host : "upload-url");
+	if (host != NULL && port != NULL)
+		buf_printf(out, ":%s", port);
+	curl_free(host);
+	curl_free(port);
+}
+
+/* This host by its usual names; others that lead here are asked of a proxy, if there is one. */
+static bool
+names_loopback(const char *url)
+{
+	char *host = url_part(url, CURLUPART_HOST);
+	bool yes = host != NULL && (strcasecmp(host, "localhost") == 0 ||
+				       strncmp(host, "127.", 4) == 0 || strcmp(host, "[::1]") == 0);
+
+	curl_free(host);
+	return yes;
+}
+
+static bool
+is_plain(const char *url)
+{
+	char *scheme = url_part(url, CURLUPART_SCHEME);
+	bool yes = scheme == NULL || strcasecmp(scheme, "https") != 0;
+
+	curl_free(scheme);
+	return yes;
+}
+
+static void
+add_header(struct upload *u, const char *text)
+{
+	struct curl_slist *l = curl_slist_append(u->headers, text);
+
+	if (l != NULL)
+		u->headers = l;
+}
+
+static void
+make_headers(struct upload *u, const char *api_key)
+{
+	struct buf b;
+
+	curl_slist_free_all(u->headers);
+	u->headers = NULL;
+	add_header(u, "Content-Type: application/x-ndjson");
+	add_header(u, "Content-Encoding: gzip");
+	add_header(u, "Expect:"); /* none: some endpoints never answer to 100-continue */
+	buf_init(&b, BUF_NO_LIMIT);
+	buf_printf(&b, "Authorization: %s", api_key);
+	add_header(u, buf_str(&b));
+	buf_clear(&b);
+	buf_printf(&b, "User-Agent: signalpost/%s", daemon_version());
+	add_header(u, buf_str(&b));
+	buf_free(&b);
+}
+
+#define SET(option, value)                                                                         \
+	do                                                                                         \
+		if (rc == CURLE_OK)                                                                \
+			rc = curl_easy_setopt(u->easy, (option), (value));                         \
+	while (0)
+
+static CURLcode
+set_security(struct upload *u, const struct upload_target *t)
+{
+	CURLcode rc = CURLE_OK;
+
+	SET(CURLOPT_SSL_VERIFYPEER, 1L);
+	SET(CURLOPT_SSL_VERIFYHOST, 2L);
+	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	if (t->ca_file != NULL)
+		SET(CURLOPT_CAINFO, t->ca_file);
+	SET(CURLOPT_PROTOCOLS_STR, "http,https");
+	SET(CURLOPT_FOLLOWLOCATION, 0L); /* the key would go with it */
+	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	SET(CURLOPT_OPENSOCKETDATA, u);
+	/* A proxy can reach neither our loopback nor, in plain text, anything that we would talk
+	 * to. */
+	if (u->plain || names_loopback(t->url))
+		SET(CURLOPT_PROXY, "");
+	return rc;
+}
+
+static CURLcode
+set_transfer(struct upload *u, const struct upload_target *t, struct slice body)
+{
+	CURLcode rc = CURLE_OK;
+
+	SET(CURLOPT_URL, t->url);
+	SET(CURLOPT_POST, 1L);
+	SET(CURLOPT_POSTFIELDS, body.p); /* not copied */
+	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
+	SET(CURLOPT_HTTPHEADER, u->headers);
+	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+	SET(CURLOPT_CONNECTTIMEOUT, (long)UPLOAD_CONNECT_TIMEOUT_S);
+	SET(CURLOPT_TIMEOUT, (long)UPLOAD_TIMEOUT_S);
+	SET(CURLOPT_LOW_SPEED_LIMIT, 1L);
+	SET(CURLOPT_LOW_SPEED_TIME, (long)UPLOAD_STALL_S);
+	SET(CURLOPT_NOSIGNAL, 1L);
+	SET(CURLOPT_QUICK_EXIT, 1L); /* a stop does not wait for a name server */
+	SET(CURLOPT_ERRORBUFFER, u->curl_error);
+	SET(CURLOPT_WRITEFUNCTION, take_body);
+	SET(CURLOPT_WRITEDATA, u);
+	return rc;
+}
+
+#undef SET
+
+int
+upload_start(struct upload *u, const struct upload_target *t, struct slice body, struct err *e)
+{
+	CURLcode rc;
+
+	curl_easy_reset(u->easy); /* keeps connections and the DNS cache */
+	make_headers(u, t->api_key);
+	buf_clear(&u->result.body);
+	u->result.body.full = false;
+	u->result.status = 0;
+	u->result.retry_after_s = 0;
+	u->result.tls = false;
+	u->curl_error[0] = u->refused[0] = '\0';
+	u->too_long = u->finished = false;
+	u->plain = is_plain(t->url);
+	rc = set_security(u, t);
+	if (rc == CURLE_OK)
+		rc = set_transfer(u, t, body);
+	if (rc != CURLE_OK)
+		return err_set(e, "upload: %s", curl_easy_strerror(rc));
+	if (curl_multi_add_handle(u->multi, u->easy) != CURLM_OK)
+		return err_set(e, "upload: libcurl takes no transfer");
+	u->busy = true;
+	return 0;
+}
+
+bool
+upload_busy(const struct upload *u)
+{
+	return u->busy;
+}
+
+static bool
+is_tls_trouble(CURLcode code)
+{
+	switch (code) {
+	case CURLE_PEER_FAILED_VERIFICATION:
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_SSL_CACERT_BADFILE:
+	case CURLE_SSL_CERTPROBLEM:
+	case CURLE_SSL_ISSUER_ERROR:
+	case CURLE_SSL_INVALIDCERTSTATUS:
+		return true;
+	default:
+		return false;
+	}
+}
+
+static void
+finish(struct upload *u, CURLcode code)
+{
+	struct upload_result *r = &u->result;
+	curl_off_t after = 0;
+
+	curl_multi_remove_handle(u->multi, u->easy);
+	u->busy = false;
+	u->finished = true;
+	curl_easy_getinfo(u->easy, CURLINFO_RESPONSE_CODE, &r->status);
+	/* Who refuses early hangs up on the rest of the batch: the refusal counts. A 200
+	 * without its whole answer is no answer. */
+	if (code == CURLE_OK || r->status >= 400) {
+		curl_easy_getinfo(u->easy, CURLINFO_RETRY_AFTER, &after);
+		r->retry_after_s = after;
+		return;
+	}
+	r->status = 0;
+	r->tls = is_tls_trouble(code);
+	if (u->refused[0] != '\0')
+		err_text(&r->error, 0,
+		    "http:// goes to this host only, and this is %s: use https://", u->refused);
+	else if (u->too_long)
+		err_text(&r->error, 0, "the answer is longer than %zu bytes", UPLOAD_ANSWER_MAX);
+	else
+		err_text(&r->error, 0, "%s",
+		    u->curl_error[0] != '\0' ? u->curl_error : curl_easy_strerror(code));
+}
+
+int
+upload_poll(struct upload *u, struct pollfd *fds, unsigned n, int timeout_ms, struct err *e)
+{
+	struct curl_waitfd extra[8];
+	int running, left;
+	CURLMcode rc;
+	CURLMsg *m;
+
+	if (n > COUNT(extra))
+		return err_set(e, "upload: too many descriptors");
+	for (unsigned i = 0; i < n; i++)
+		extra[i] = (struct curl_waitfd){ .fd = fds[i].fd, .events = CURL_WAIT_POLLIN };
+	/* First let it go on: what has just been added has no descriptor to wait for yet. */
+	rc = curl_multi_perform(u->multi, &running);
+	if (rc == CURLM_OK && (running > 0 || !u->busy))
+		rc = curl_multi_poll(u->multi, extra, n, timeout_ms, NULL);
+	if (rc == CURLM_OK)
+		rc = curl_multi_perform(u->multi, &running);
+	if (rc != CURLM_OK)
+		return err_set(e, "upload: %s", curl_multi_strerror(rc));
+	for (unsigned i = 0; i < n; i++)
+		fds[i].revents = extra[i].revents;
+	while ((m = curl_multi_info_read(u->multi, &left)) != NULL)
+		if (m->msg == CURLMSG_DONE)
+			finish(u, m->data.result);
+	return 0;
+}
+
+const struct upload_result *
+upload_result(struct upload *u)
+{
+	if (!u->finished)
+		return NULL;
+	u->finished = false;
+	return &u->result;
+}

@@ -1,0 +1,63 @@
+/*
+ * upload.h - one POST at a time over libcurl, without blocking.
+ *
+ * Certificates are always checked; only http and https; http only to this host,
+ * which is checked again on the address that is really connected to; redirects
+ * are not followed; the api-key goes into the request and nowhere else.
+ */
+#ifndef UPLOADER_UPLOAD_H
+#define UPLOADER_UPLOAD_H
+
+#include <poll.h>
+#include <stdbool.h>
+
+#include "common/buf.h"
+#include "common/err.h"
+#include "common/slice.h"
+
+#define UPLOAD_ANSWER_MAX ((size_t)1 << 20) /* bytes of the answer's body; more is an error */
+
+#define UPLOAD_CONNECT_TIMEOUT_S 10
+#define UPLOAD_TIMEOUT_S         300
+#define UPLOAD_STALL_S           30 /* without a byte in either direction */
+
+struct upload_target {
+	const char *url;
+	const char *api_key;
+	const char *ca_file; /* NULL: the system's */
+};
+
+struct upload_result {
+	long status;           /* HTTP; 0: there was no answer, `error` says why */
+	bool tls;              /* with status 0: the certificate or the TLS handshake was it */
+	int64_t retry_after_s; /* what the other side asks for; 0: nothing */
+	struct err error;
+	struct buf body; /* the answer's */
+};
+
+struct upload;
+
+/* Before any thread is started: libcurl's global state is set up here. NULL and *e. */
+struct upload *upload_open(struct err *e);
+void upload_close(struct upload *u); /* gives up what is under way; does not wait for DNS */
+
+/*
+ * Begin to POST `body`, which must stay as it is until the result has been
+ * taken; the target is copied. -1 and *e: a URL that is none, no such ca-file.
+ */
+int upload_start(struct upload *u, const struct upload_target *t, struct slice body, struct err *e);
+bool upload_busy(const struct upload *u);
+
+/*
+ * Wait until something happens to the transfer or to `fds` (revents are set),
+ * at most `timeout_ms`, and let the transfer go on. -1 and *e only if libcurl is broken.
+ */
+int upload_poll(struct upload *u, struct pollfd *fds, unsigned n, int timeout_ms, struct err *e);
+
+/* The result, once; NULL while there is none. Valid until the next upload_start(). */
+const struct upload_result *upload_result(struct upload *u);
+
+/* "HOST:PORT" or "HOST" of a URL, for people: no user, no password, no path. */
+void upload_host(const char *url, struct buf *out);
+
+#endif
