@@ -425,7 +425,7 @@ hostile(void)
 		address_check((struct slice){ text, size }, NULL);
 		address_unverp((struct slice){ text, size }, &addr);
 		took = clock_mono_ms() - start;
-		ok(took < 3000, "1 MB of '%s' took under 3 s", units[i]);
+		ok(took < 10000, "1 MB of '%s' took under 10 s", units[i]);
 		buf_free(&addr);
 		buf_free(&name);
 	}

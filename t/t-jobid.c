@@ -61,7 +61,8 @@ header_values(void)
 		{ "\tsummer sale \r\n", "", "summer_sale" },
 		{ " summer\r\n sale", "", "summer_sale" },
 		{ " summer\n\tsale", "", "summer_sale" },
-		{ " summer\r\n  \tsale", "", "summer___sale" }, /* the white space of a fold stays */
+		{ " summer\r\n  \tsale", "",
+		    "summer___sale" }, /* the white space of a fold stays */
 		{ "a\rb", "", "a_b" }, /* no fold: bytes like others */
 		{ "a\nb", "", "a_b" },
 		{ "a\r\nb", "", "a__b" },
@@ -71,7 +72,9 @@ header_values(void)
 		{ "", "", "" },
 		{ "", "joe-", "" },
 		{ " \r\n\t ", "joe-", "" },
-		{ " \xc5\xbc" "aba", "", "__aba" },
+		{ " \xc5\xbc"
+		  "aba",
+		    "", "__aba" },
 		{ " \xe2\x82\xac", "", "___" },
 		{ " \"x`y\"", "", "_x_y_" },
 		{ " " TEN TEN TEN TEN TEN TEN TEN, "", TEN TEN TEN TEN TEN TEN TEN },
