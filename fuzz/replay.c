@@ -69,8 +69,8 @@ replay(int number, const char *folder)
 			files += (unsigned)rc;
 	}
 	closedir(d);
-	printf("%sok %d - %u inputs of %s, %u unreadable\n", files == 0 || unreadable != 0 ? "not " : "",
-	    number, files, folder, unreadable);
+	printf("%sok %d - %u inputs of %s, %u unreadable\n",
+	    files == 0 || unreadable != 0 ? "not " : "", number, files, folder, unreadable);
 }
 
 int
