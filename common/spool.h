@@ -25,9 +25,9 @@ struct spool; /* owns directory descriptors */
 
 /* Open the spool in `dir`, making what is missing (0750). NULL and *e on error. */
 struct spool *spool_open(const char *dir, struct err *e);
-void spool_close(struct spool *sp);
+void spool_close(struct spool *sp); /* NULL is fine; close its writers first */
 const char *spool_dir(const struct spool *sp);
-int spool_events_fd(const struct spool *sp);   /* directory descriptors; they stay the spool's */
+int spool_events_fd(const struct spool *sp); /* directory descriptors; they stay the spool's */
 int spool_open_fd(const struct spool *sp);
 int spool_rejected_fd(const struct spool *sp);
 
@@ -36,13 +36,16 @@ bool spool_is_segment(const char *name);
 
 /*
  * Close what a dead writer left in events/open: whole valid lines stay, a torn
- * end is cut, invalid lines go to rejected/NAME with the reason, the segment is
- * synced and moved to events/; files of live writers (flock) are not touched.
- * Returns the number of segments recovered, or -1 and *e.
+ * end is cut, invalid lines go as they are to rejected/NAME and why to
+ * rejected/NAME.reason, the segment is synced and moved to events/. An empty
+ * file is removed. Files of live writers (flock), foreign names and what is no
+ * regular file are not touched. A file that can't be dealt with stays for the next
+ * time. Returns the number of segments that came to events/, or -1 and *e if
+ * events/open/ can't be read.
  * `report`, if given, is called with one line of text for each file.
  */
-int spool_recover(struct spool *sp, void (*report)(void *arg, const char *text), void *arg,
-    struct err *e);
+int spool_recover(
+    struct spool *sp, void (*report)(void *arg, const char *text), void *arg, struct err *e);
 
 /* Closed segments' names, oldest first; free each and the array. -1 and *e. */
 ssize_t spool_list(struct spool *sp, char ***names, struct err *e);
@@ -52,20 +55,25 @@ ssize_t spool_list(struct spool *sp, char ***names, struct err *e);
 struct spool_writer;
 
 struct spool_writer_options {
-	size_t segment_size; /* close a segment at this many bytes; at most 4.5 MB */
+	size_t segment_size;     /* close a segment at this many bytes; at most 4.5 MB */
 	unsigned segment_age_ms; /* or when its first event is this old */
-	bool sync; /* no: append() does not wait for the disk */
+	bool sync;               /* no: append() does not wait for the disk */
 };
 
 struct spool_stats {
-	uint64_t events, syncs, segments, failures;
+	uint64_t events;   /* appended */
+	uint64_t syncs;    /* fdatasync calls that were good */
+	uint64_t segments; /* closed */
+	uint64_t failures; /* of appends, and of closing a segment (which is tried again) */
+	struct err error;  /* the last failure */
 };
 
 /* Starts a thread that closes aged segments; signals are blocked in it. */
 struct spool_writer *spool_writer_open(
     struct spool *sp, const struct spool_writer_options *opt, struct err *e);
 
-/* Closes the segment, so that nothing waits for the next start. */
+/* Closes the segment, so that nothing waits for the next start. Nobody may be appending. NULL is
+ * fine. */
 void spool_writer_close(struct spool_writer *w);
 
 /* Values for segments begun from now on. Thread-safe. */
@@ -73,7 +81,9 @@ void spool_writer_set(struct spool_writer *w, const struct spool_writer_options 
 
 /*
  * Append `lines` (whole NDJSON lines, `count` of them) and wait until they are
- * on stable storage; callers that arrive meanwhile share the next fdatasync.
+ * on stable storage; callers that arrive meanwhile share the next fdatasync, and
+ * while there are several, a caller may wait up to 4 ms for the others.
+ * More bytes than segment_size make a segment of their own.
  * 0: durable, all of them in one segment. -1 and *e: none of them will ever be seen.
  */
 int spool_append(struct spool_writer *w, struct slice lines, unsigned count, struct err *e);

@@ -1,0 +1,384 @@
+/*
+ * spool_recover.c - what a dead writer left in events/open/.
+ *
+ * A file is read once to see what it holds. If every whole line is an event, it
+ * is cut behind the last one and moved. If not, what is no event is copied to
+ * rejected/ first, then the rest replaces the file, then that is moved: whenever
+ * this is interrupted, the next time starts from a file that holds all events.
+ */
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/event.h"
+#include "common/file.h"
+#include "common/spool_file.h"
+#include "common/xalloc.h"
+
+#define CHUNK       65536
+#define BUF_SIZE    (EVENT_LINE_MAX + CHUNK)
+#define REASONS_MAX 65536 /* bytes of reasons that are written down; the lines are kept all */
+#define TMP_SUFFIX  ".tmp"
+
+struct recovery {
+	struct spool *sp;
+	void (*report)(void *arg, const char *text);
+	void *arg;
+	char *buf;        /* BUF_SIZE: the part of the file that is looked at */
+	struct buf store; /* for event_read() */
+};
+
+/* ---- lines of a file, in bounded memory ---- */
+
+struct lines {
+	int fd;
+	char *buf;
+	off_t base; /* offset of buf[0] in the file */
+	size_t used, have;
+};
+
+struct line {
+	off_t from, end;   /* in the file, LF included */
+	struct slice text; /* with its LF; empty if longer than an event may be */
+	bool whole;        /* ends in LF */
+};
+
+/* Read more behind what is unused. 1: there is more; 0: end of file; -1. */
+static int
+more(struct lines *l)
+{
+	ssize_t n;
+
+	memmove(l->buf, l->buf + l->used, l->have - l->used);
+	l->base += (off_t)l->used;
+	l->have -= l->used;
+	l->used = 0;
+	do
+		n = pread(l->fd, l->buf + l->have, BUF_SIZE - l->have, l->base + (off_t)l->have);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		l->have += (size_t)n;
+	return n < 0 ? -1 : n > 0;
+}
+
+/* 1: a line, whole or the torn end; 0: no more; -1: errno. */
+static int
+next_line(struct lines *l, struct line *line)
+{
+	bool too_long = false;
+	size_t seen = 0; /* unused bytes known to have no LF */
+	int rc;
+
+	*line = (struct line){ .from = l->base + (off_t)l->used };
+	for (;;) {
+		struct slice rest = { l->buf + l->used, l->have - l->used };
+		size_t at = seen + slice_find(slice_skip(rest, seen), '\n');
+
+		if (at < rest.len) {
+			l->used += at + 1;
+			line->whole = true;
+			if (!too_long && at < EVENT_LINE_MAX)
+				line->text = slice_head(rest, at + 1);
+			break;
+		}
+		seen = rest.len;
+		if (seen > EVENT_LINE_MAX) {
+			/* No event: only its end matters. */
+			too_long = true;
+			l->used = l->have;
+			seen = 0;
+		}
+		rc = more(l);
+		if (rc < 0)
+			return -1;
+		if (rc == 0) {
+			l->used = l->have;
+			break;
+		}
+	}
+	line->end = l->base + (off_t)l->used;
+	return line->end > line->from;
+}
+
+/* Is it an event? *why says why not. */
+static bool
+is_event(struct recovery *r, const struct line *line, struct err *why)
+{
+	struct event ev;
+
+	if (line->text.len == 0) {
+		err_text(why, 0, "longer than %d bytes", EVENT_LINE_MAX);
+		return false;
+	}
+	return event_read(line->text, &ev, &r->store, why) == 0;
+}
+
+/* ---- what is in a file ---- */
+
+struct tally {
+	uint64_t good, bad; /* whole lines */
+	off_t whole;        /* where the last whole line ends */
+	off_t size;
+};
+
+static int
+count_lines(struct recovery *r, int fd, struct tally *t)
+{
+	struct lines l = { .fd = fd, .buf = r->buf };
+	struct line line;
+	struct err why;
+	int rc;
+
+	*t = (struct tally){ 0 };
+	while ((rc = next_line(&l, &line)) > 0) {
+		t->size = line.end;
+		if (!line.whole)
+			continue;
+		t->whole = line.end;
+		if (is_event(r, &line, &why))
+			t->good++;
+		else
+			t->bad++;
+	}
+	return rc;
+}
+
+/* ---- parting good from bad ---- */
+
+struct parts {
+	int good, bad;      /* descriptors */
+	struct buf reasons; /* a text line for each bad line */
+};
+
+static int
+copy_range(int from, off_t at, off_t end, int to)
+{
+	char chunk[CHUNK];
+
+	while (at < end) {
+		size_t want = end - at < CHUNK ? (size_t)(end - at) : CHUNK;
+		ssize_t n = pread(from, chunk, want, at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || file_write_all(to, (struct slice){ chunk, (size_t)n }) < 0)
+			return -1;
+		at += n;
+	}
+	return 0;
+}
+
+static int
+copy_parts(struct recovery *r, int fd, struct parts *p)
+{
+	struct lines l = { .fd = fd, .buf = r->buf };
+	uint64_t number = 0;
+	struct line line;
+	struct err why;
+	int rc;
+
+	while ((rc = next_line(&l, &line)) > 0 && line.whole) {
+		bool good = is_event(r, &line, &why);
+
+		number++;
+		if (copy_range(fd, line.from, line.end, good ? p->good : p->bad) < 0)
+			return -1;
+		if (!good)
+			buf_printf(
+			    &p->reasons, "line %llu: %s\n", (unsigned long long)number, why.text);
+	}
+	if (rc < 0 || fsync(p->bad) < 0)
+		return -1;
+	return fsync(p->good);
+}
+
+/*
+ * Leave only the events in open/NAME and bring the rest to rejected/NAME. *fd
+ * becomes the new file's descriptor, locked as the old one was.
+ */
+static int
+part(struct recovery *r, const char *name, int *fd, struct err *e)
+{
+	char tmp[SPOOL_NAME_SIZE + sizeof(TMP_SUFFIX)], reason[SPOOL_NAME_SIZE + 8];
+	struct parts p = { .bad = -1 };
+	int rc = 0;
+
+	snprintf(tmp, sizeof(tmp), "%s" TMP_SUFFIX, name);
+	snprintf(reason, sizeof(reason), "%s.reason", name);
+	buf_init(&p.reasons, REASONS_MAX);
+	p.good = openat(r->sp->open, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	if (p.good < 0)
+		return err_errno(e, "create %s", tmp);
+	if (spool_file_lock(r->sp, tmp, p.good, e) != 1)
+		rc = err_set(e, "lock %s", tmp);
+	if (rc == 0)
+		p.bad = openat(r->sp->rejected, name,
+		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+	if (rc == 0 && (p.bad < 0 || copy_parts(r, *fd, &p) < 0))
+		rc = err_errno(e, "part good lines from bad ones");
+	if (rc == 0)
+		rc = file_replace(r->sp->rejected, reason, buf_slice(&p.reasons), 0640, e);
+	if (rc == 0 && renameat(r->sp->open, tmp, r->sp->open, name) < 0)
+		rc = err_errno(e, "rename %s", tmp);
+	if (rc == 0)
+		rc = file_sync_dir(r->sp->open, "events/open", e);
+	if (rc == 0) {
+		int old = *fd;
+
+		*fd = p.good;
+		p.good = old;
+	} else {
+		unlinkat(r->sp->open, tmp, 0);
+	}
+	close(p.good);
+	if (p.bad >= 0)
+		close(p.bad);
+	buf_free(&p.reasons);
+	return rc;
+}
+
+/* ---- one file ---- */
+
+__attribute__((format(printf, 3, 4))) static void
+say(const struct recovery *r, const char *name, const char *fmt, ...)
+{
+	struct err line; /* makes control characters harmless */
+	va_list ap;
+	char what[400];
+
+	if (r->report == NULL)
+		return;
+	va_start(ap, fmt);
+	vsnprintf(what, sizeof(what), fmt, ap);
+	va_end(ap);
+	err_text(&line, 0, "%s: %s", name, what);
+	r->report(r->arg, line.text);
+}
+
+static int
+publish(struct recovery *r, const char *name, int fd, const struct tally *t, struct err *e)
+{
+	char moved[SPOOL_NAME_SIZE];
+
+	if (t->bad == 0 && t->size > t->whole && ftruncate(fd, t->whole) < 0)
+		return err_errno(e, "cut");
+	if (fdatasync(fd) < 0)
+		return err_errno(e, "sync");
+	snprintf(moved, sizeof(moved), "%s", name);
+	if (spool_file_move(r->sp, moved, e) < 0)
+		return -1;
+	return spool_file_sync_dirs(r->sp, e);
+}
+
+/* A file that is ours: locked, regular, a segment by name. 1: it came to events/; 0: nothing was in
+ * it. */
+static int
+settle(struct recovery *r, const char *name, int *fd, struct err *e)
+{
+	struct tally t;
+
+	if (count_lines(r, *fd, &t) < 0)
+		return err_errno(e, "read");
+	if (t.bad > 0 && part(r, name, fd, e) < 0)
+		return -1;
+	if (t.good == 0) {
+		if (unlinkat(r->sp->open, name, 0) < 0)
+			return err_errno(e, "remove");
+		if (file_sync_dir(r->sp->open, "events/open", e) < 0)
+			return -1;
+	} else if (publish(r, name, *fd, &t, e) < 0) {
+		return -1;
+	}
+	if (t.size == 0)
+		say(r, name, "empty, removed");
+	else
+		say(r, name,
+		    "recovered %llu events; %llu bad lines to rejected/; cut %lld bytes of a torn "
+		    "line",
+		    (unsigned long long)t.good, (unsigned long long)t.bad,
+		    (long long)(t.size - t.whole));
+	return t.good > 0;
+}
+
+/* Left by a recovery that was interrupted; its source is still there. */
+static bool
+is_debris(const char *name)
+{
+	char stem[SPOOL_NAME_SIZE];
+	size_t len = strlen(name), suffix = sizeof(TMP_SUFFIX) - 1;
+
+	if (len <= suffix || len - suffix >= sizeof(stem) ||
+	    strcmp(name + len - suffix, TMP_SUFFIX) != 0)
+		return false;
+	snprintf(stem, sizeof(stem), "%.*s", (int)(len - suffix), name);
+	return spool_is_segment(stem);
+}
+
+static int
+recover_file(struct recovery *r, const char *name, struct err *e)
+{
+	bool debris = is_debris(name);
+	int fd, rc, locked;
+	struct stat st;
+
+	/* Looked at before it is opened: some devices do things when they are. */
+	if (fstatat(r->sp->open, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : err_errno(e, "stat");
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, "not a regular file");
+	if (!debris && !spool_is_segment(name))
+		return err_set(e, "not the name of a segment");
+	fd = openat(r->sp->open, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_errno(e, "open");
+	locked = spool_file_lock(r->sp, name, fd, e);
+	if (locked <= 0) {
+		close(fd);
+		if (locked == 0)
+			say(r, name, "in use by a running program");
+		return locked;
+	}
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
+		rc = err_set(e, "not a regular file");
+	else if (debris)
+		rc = unlinkat(r->sp->open, name, 0) < 0 ? err_errno(e, "remove") : 0;
+	else
+		rc = settle(r, name, &fd, e);
+	close(fd);
+	return rc;
+}
+
+int
+spool_recover(
+    struct spool *sp, void (*report)(void *arg, const char *text), void *arg, struct err *e)
+{
+	struct recovery r = { .sp = sp, .report = report, .arg = arg };
+	ssize_t n;
+	char **names;
+	struct err why;
+	int recovered = 0;
+
+	n = spool_file_names(sp->open, false, &names, e);
+	if (n < 0)
+		return -1;
+	r.buf = xcalloc(1, BUF_SIZE);
+	buf_init(&r.store, EVENT_LINE_MAX);
+	/* Backwards: NAME.tmp goes before NAME is looked at. */
+	for (ssize_t i = n; i-- > 0;) {
+		int rc = recover_file(&r, names[i], &why);
+
+		if (rc < 0)
+			say(&r, names[i], "left alone: %s", why.text);
+		else
+			recovered += rc;
+	}
+	for (ssize_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+	free(r.buf);
+	buf_free(&r.store);
+	return recovered;
+}
