@@ -1,7 +1,6 @@
 #include "common/header.h"
 
-/* RFC 2231 sections that are joined; 100 of 70 bytes are longer than any name a file system takes.
- */
+/* RFC 2231 sections that are joined: more than the longest file name needs. */
 #define MAX_SECTIONS 100
 
 static bool
@@ -93,6 +92,112 @@ header_unfold(struct buf *out, struct slice value)
 		buf_add(out, without_line_end(slice_head(value, n)));
 		value = slice_skip(value, n);
 	}
+}
+
+/* More blanks than this in a row are cut to one where a line is folded. */
+#define BLANKS_MAX 100
+
+static size_t
+count_blanks(struct slice s)
+{
+	size_t n = 0;
+
+	while (n < s.len && is_blank(s.p[n]))
+		n++;
+	return n;
+}
+
+/* The last blank that may begin a new line, at most `max`, behind a word; 0 if there is none. */
+static size_t
+last_blank(struct slice line, size_t first_word, size_t max)
+{
+	for (size_t i = max; i > first_word; i--)
+		if (is_blank(line.p[i]))
+			return i;
+	return 0;
+}
+
+/* Does the word at `from` fit on a line behind one blank? */
+static bool
+word_fits(struct slice line, size_t from)
+{
+	for (size_t i = from; i < line.len && !is_blank(line.p[i]); i++)
+		if (i - from + 1 >= HEADER_LINE_MAX)
+			return false;
+	return true;
+}
+
+/* At most `n` bytes, not ending within a UTF-8 character. */
+static size_t
+whole_characters(struct slice line, size_t n)
+{
+	for (size_t back = 0; back < 4 && back < n; back++)
+		if (((unsigned char)line.p[n - back] & 0xc0) != 0x80)
+			return n - back;
+	return n;
+}
+
+/* One line that is too long, `used` bytes of which (the name and its colon) are written already. */
+static void
+fold_line(struct buf *out, struct slice line, size_t used, const char *eol)
+{
+	bool at_name = used > 0;
+
+	/* Of a line of blanks one stays: an empty line would end the header. */
+	while (line.len > !at_name && is_blank(line.p[line.len - 1]))
+		line.len--;
+	while (used + line.len > HEADER_LINE_MAX) {
+		size_t room = HEADER_LINE_MAX - used, blanks = count_blanks(line), n;
+
+		if (blanks > BLANKS_MAX) {
+			line = slice_skip(line, blanks - 1);
+			continue;
+		}
+		n = blanks < room ? last_blank(line, blanks, room) : 0;
+		if (n > 0) {
+			used = 0;
+		} else {
+			/* A word that fits on the next line goes there; it gains but a leading
+			 * blank. */
+			n = whole_characters(line, room);
+			if (at_name && word_fits(line, blanks))
+				n = blanks < room ? blanks : room;
+			used = 1;
+		}
+		buf_add(out, slice_head(line, n));
+		buf_adds(out, eol);
+		if (used > 0)
+			buf_addc(out, ' ');
+		line = slice_skip(line, n);
+		at_name = false;
+	}
+	buf_add(out, line);
+}
+
+bool
+header_fold(struct buf *out, struct slice field, const char *eol)
+{
+	size_t used = slice_find(field, ':') + 1;
+
+	if (used > field.len || used > HEADER_LINE_MAX) {
+		buf_add(out, field);
+		return false;
+	}
+	buf_add(out, slice_head(field, used));
+	field = slice_skip(field, used);
+	while (field.len > 0) {
+		struct slice whole = slice_head(field, line_length(field));
+		struct slice line = without_line_end(whole);
+
+		if (used + line.len > HEADER_LINE_MAX)
+			fold_line(out, line, used, eol);
+		else
+			buf_add(out, line);
+		buf_add(out, slice_skip(whole, line.len));
+		field = slice_skip(field, whole.len);
+		used = 0;
+	}
+	return true;
 }
 
 /* Offset behind the comment that begins at `at` (RFC 5322 3.2.2: they nest). */

@@ -35,6 +35,17 @@ int header_next(struct slice *rest, struct header *out);
 /* Append `value` with folds removed (RFC 5322 2.2.3: CRLF goes, the white space stays), trimmed. */
 void header_unfold(struct buf *out, struct slice value);
 
+#define HEADER_LINE_MAX 998 /* RFC 5322 2.1.1, without its line end */
+
+/*
+ * Append a field ("Name: value" with its folds, with or without its last line end)
+ * with no line over HEADER_LINE_MAX. Lines that fit stay byte for byte; others are
+ * folded before white space, or, in a word that is too long for a line of its own, by
+ * `eol` and a blank as Postfix would do it. Long runs of blanks in such a line are cut
+ * short. False if the name alone is too long: it can't be folded.
+ */
+bool header_fold(struct buf *out, struct slice field, const char *eol);
+
 /*
  * A structured value with parameters, RFC 2045 section 5.1: "text/html; charset=x".
  * The word before the first ';', trimmed, comments at its ends dropped. It ends at

@@ -7,13 +7,17 @@
  *
  * - a leaf part with 8-bit bytes, NUL, a bare CR or a line over 998 bytes becomes
  *   quoted-printable (Content-Transfer-Encoding changed or added, MIME-Version
- *   added where the message had none); the decoded bytes stay the same;
+ *   added where the message had none); one that is quoted-printable or base64
+ *   already is put right; the decoded bytes stay the same;
  * - the Content-Transfer-Encoding 8bit or binary of parts and of multiparts that
  *   hold only 7-bit content now is made true;
  * - parts inside message/rfc822 are done in place, the same way;
  * - header lines over 998 bytes are folded, at white space where there is some;
+ *   8-bit bytes in headers stay;
  * - multipart/signed, multipart/encrypted, PKCS#7 and PGP/MIME parts are left
  *   alone, whatever they hold: their own signatures count.
+ *
+ * Bytes that need no change stay byte for byte, and a body's line ends stay what they are.
  */
 #ifndef COMMON_SEVENBIT_H
 #define COMMON_SEVENBIT_H
@@ -21,9 +25,15 @@
 #include "common/message.h"
 
 struct sevenbit_report {
-	unsigned parts;	  /* re-encoded */
+	unsigned parts;   /* re-encoded */
 	unsigned headers; /* folded */
-	bool unsafe;	  /* something that may be changed on its way stays: a signed part, or a MIME structure over budget */
+	/*
+	 * Something that may be changed on its way stays: in a signed part, in text outside of
+	 * all parts, in what may not be encoded (RFC 2045 6.4: message/delivery-status, say, or
+	 * a multipart without boundary), in broken base64 or an unknown encoding, controls in
+	 * headers, a header name over 998 bytes, or a MIME structure over budget.
+	 */
+	bool unsafe;
 };
 
 /* True if something was changed. Linear in the size of the message; bounded depth and parts. */
