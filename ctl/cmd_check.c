@@ -173,10 +173,12 @@ check_ring(struct check *c)
 
 	if (n < 0) {
 		warning(c, "%s: token-keys: %s: %s%s", file, dir, strerror(errno),
-		    errno == ENOENT ? "; 'signalpost genkey token' makes it" : "");
+		    errno == ENOENT ? "; the first start of signalpost-milter makes it" : "");
 	} else if (n == 0) {
-		warning(c, "%s: token-keys: %s: no key; 'signalpost genkey token' makes one", file,
-		    dir);
+		warning(c,
+		    "%s: token-keys: %s: no key yet; the first start of "
+		    "signalpost-milter makes one",
+		    file, dir);
 	} else if (unreadable > 0) {
 		warning(c, "%s: token-keys: %s: not checked: Permission denied", file, dir);
 	} else {
