@@ -53,8 +53,9 @@ struct conf_from_domain { /* from-domain PATTERN DOMAIN: rewrites the From: head
 struct conf_rewrite_list {
 	const char *name;
 	struct conf_at at;
-	size_t n_mail_from, n_from_domain;
+	size_t n_mail_from;
 	struct conf_mail_from *mail_from;
+	size_t n_from_domain;
 	struct conf_from_domain *from_domain;
 };
 
@@ -76,6 +77,7 @@ struct conf_source {
 	struct conf_at at;
 	enum conf_source_kind kind;
 	struct cidr net;
+	size_t order; /* among those of the file */
 	uint64_t given[CONF_GIVEN_WORDS]; /* which members were said here, by row of the table */
 
 	bool always_allow_relaying, require_auth, allow_auth, smtp_service;
@@ -385,6 +387,8 @@ enum conf_relay { CONF_RELAY_NO, CONF_RELAY_YES, CONF_RELAY_BOUNCE, CONF_RELAY_F
 /*
  * Is this recipient ours without relaying rights: relay-domain, relay-address,
  * host-name (YES), or in a processor's address list (BOUNCE, FEEDBACK, which come first)?
+ * A recipient without a domain is a user of this host, hence ours. One that asks to be
+ * passed on ("user%elsewhere@ours", "elsewhere!user@ours") is not, since MTAs obey that.
  */
 enum conf_relay conf_relay_for(const struct conf *c, struct slice rcpt);
 

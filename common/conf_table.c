@@ -1,0 +1,448 @@
+#include "common/conf_table.h"
+
+#include <stddef.h>
+
+#include "common/conf.h"
+#include "common/conf_names.h"
+#include "common/conf_value.h"
+
+/* ---- words ---- */
+
+static const struct conf_word dkim_sign_words[] = {
+	{ "yes", CONF_DKIM_YES },
+	{ "no", CONF_DKIM_NO },
+	{ "true", CONF_DKIM_YES },
+	{ "false", CONF_DKIM_NO },
+	{ "if-x-dkim-options-present", CONF_DKIM_IF_OPTIONS },
+	{ NULL, 0 },
+};
+static const struct conf_word canon_words[] = {
+	/* is it simple? */
+	{ "relaxed", false },
+	{ "simple", true },
+	{ NULL, 0 },
+};
+static const struct conf_word query_words[] = { { "dns/txt", 0 }, { NULL, 0 } };
+static const struct conf_word privacy_words[] = {
+	/* is it sha1? */
+	{ "retain", false },
+	{ "sha1", true },
+	{ NULL, 0 },
+};
+static const struct conf_word tracking_words[] = {
+	{ "yes", CONF_TRACKING_ON },
+	{ "no", CONF_TRACKING_OFF },
+	{ "true", CONF_TRACKING_ON },
+	{ "false", CONF_TRACKING_OFF },
+	{ "sparkpost", CONF_TRACKING_SPARKPOST },
+	{ NULL, 0 },
+};
+static const struct conf_word method_words[] = { { "password", 0 }, { NULL, 0 } };
+static const struct conf_word on_error_words[] = {
+	{ "tempfail", CONF_TEMPFAIL },
+	{ "accept", CONF_ACCEPT },
+	{ NULL, 0 },
+};
+
+/* ---- directives ---- */
+
+#define AT(st, m) offsetof(struct st, m), sizeof(((struct st *)0)->m)
+#define SPAN(st, a, b)                                                                             \
+	offsetof(struct st, a),                                                                    \
+	    offsetof(struct st, b) + sizeof(((struct st *)0)->b) - offsetof(struct st, a)
+#define TEXT_ONLY 0, 0
+#define T(type)   &conf_type_##type
+
+#define MILTER    CONF_BY_MILTER
+#define UPLOADER  CONF_BY_UPLOADER
+#define COLLECTOR CONF_BY_COLLECTOR
+#define TRACKER   CONF_BY_TRACKER
+#define MTA       CONF_BY_MTA
+#define NOTHING   0
+
+#define REPEAT   CONF_ROW_REPEAT
+#define SECRET   CONF_ROW_SECRET
+#define LATER    CONF_ROW_LATER
+#define FAMILY   CONF_ROW_FAMILY
+#define PATTERN  CONF_ROW_PATTERN
+#define COMPUTED CONF_ROW_PRESET_IS_COMPUTED
+
+/* One row a directive and scope. A row that begins with /regex/ lines has the name "". */
+/* clang-format off */
+const struct conf_row conf_rows[] = {
+#define G CONF_IN_GLOBAL
+	{ "include", G, T(path), TEXT_ONLY, NULL, MILTER | UPLOADER | COLLECTOR, REPEAT, .help = "read this file here, or all files that match its wildcards, sorted by name; a relative name is meant from the including file; allowed in blocks too" },
+	{ "postmaster", G, T(address), AT(conf, postmaster), NULL, MTA, 0, .help = "who gets mail for the postmaster" },
+	{ "host-name", G, T(host), AT(conf, host_names), NULL, MILTER | MTA, REPEAT, .help = "name of this host; mail for it is ours" },
+	{ "node-name", G, T(text), AT(conf, node_name), "the host's name", MILTER | UPLOADER, COMPUTED, .help = "name of this node in every event id; must differ on every host" },
+	{ "smtp-listener", G, T(listener), AT(conf, n_listeners), NULL, MILTER | MTA, REPEAT, .help = "address and port to take mail on; the named source then applies" },
+	{ "smtp-server-tls-certificate", G, T(certificate), SPAN(conf, tls_certificate, tls_certificate_password), NULL, MTA, SECRET, .help = "certificate and key for STARTTLS, PEM" },
+	{ "smtp-server-tls-allow-tlsv1", G, T(bool), AT(conf, tls_v1), "no", MTA, 0, .help = "allow TLS 1.0" },
+	{ "smtp-server-tls-allow-tlsv1.1", G, T(bool), AT(conf, tls_v1_1), "no", MTA, 0, .help = "allow TLS 1.1" },
+	{ "smtp-server-tls-allow-tlsv1.2", G, T(bool), AT(conf, tls_v1_2), "yes", MTA, 0, .help = "allow TLS 1.2" },
+	{ "smtp-server-tls-allow-tlsv1.3", G, T(bool), AT(conf, tls_v1_3), "yes", MTA, 0, .help = "allow TLS 1.3" },
+	{ "relay-domain", G, T(pattern), AT(conf, n_relay_domains), "host-name", MILTER | MTA, REPEAT | COMPUTED, .help = "recipients in these domains are accepted from anyone" },
+	{ "relay-address", G, T(address_or_regex), AT(conf, relay_addresses), NULL, MILTER, REPEAT, .help = "these recipients are accepted from anyone" },
+	{ "relay-debug", G, T(bool), AT(conf, relay_debug), "no", MILTER, 0, .help = "refuse relaying with a 4xx reply instead of 550" },
+	{ "domain-key", G, T(domain_key), AT(conf, keys), NULL, MILTER, REPEAT, .help = "DKIM key: the first one whose domain equals or is a parent of the identity's domain signs" },
+	{ "domain-key-list", G, T(name), TEXT_ONLY, NULL, MILTER, REPEAT, .refers = CONF_TO_KEY_LIST, .help = "the keys of this <domain-key-list>" },
+	{ "enable-signals", G, T(enable_signals), AT(conf, enable_signals), "true if there is a <signals> block", MILTER, COMPUTED, .refers = CONF_TO_FILTER, .help = "report events of mail, where no virtual MTA or pool says otherwise" },
+	{ "rewrite-list", G, T(name), AT(conf, rewrite_list), NULL, MILTER, 0, .refers = CONF_TO_REWRITE_LIST, .help = "rewrite MAIL FROM and From: by this list, where nothing more specific names one" },
+	{ "total-max-smtp-in", G, T(count_or_unlimited), TEXT_ONLY, NULL, MTA, LATER, .help = "inbound connections in all" },
+	{ "total-max-smtp-out", G, T(count_or_unlimited), TEXT_ONLY, NULL, MTA, LATER, .help = "outbound connections in all" },
+	{ "total-max-*", G, T(any), TEXT_ONLY, NULL, NOTHING, FAMILY, .help = "limits of PowerMTA's other queues" },
+	{ "pickup", G, T(two_paths), TEXT_ONLY, NULL, NOTHING, REPEAT, .help = "directory of messages to send" },
+	{ "run-as-root", G, T(bool), TEXT_ONLY, NULL, NOTHING, 0, .help = "rights of PowerMTA's daemon" },
+	{ "log-file", G, T(path), TEXT_ONLY, NULL, NOTHING, 0, .help = "PowerMTA's own log" },
+	{ "http-mgmt-port", G, T(count), TEXT_ONLY, NULL, NOTHING, 0, 1, 65535, .help = "port of PowerMTA's web pages" },
+	{ "http-access", G, T(any), TEXT_ONLY, NULL, NOTHING, REPEAT, .help = "who may read PowerMTA's web pages" },
+	{ "http-*", G, T(any), TEXT_ONLY, NULL, NOTHING, FAMILY | REPEAT, .help = "PowerMTA's web pages" },
+	{ "dummy-smtp-has-chunking", G, T(bool), TEXT_ONLY, NULL, NOTHING, 0, .help = "PowerMTA's test sink" },
+	{ "dummy-smtp-has-pipelining", G, T(bool), TEXT_ONLY, NULL, NOTHING, 0, .help = "PowerMTA's test sink" },
+	{ "dummy-smtp-has-mailmerge", G, T(bool), TEXT_ONLY, NULL, NOTHING, 0, .help = "PowerMTA's test sink" },
+	{ "dummy-smtp-log-blacklist", G, T(bool), TEXT_ONLY, NULL, NOTHING, 0, .help = "PowerMTA's test sink" },
+	{ "dummy-smtp-blacklist-bounce-percent", G, T(count), TEXT_ONLY, NULL, NOTHING, 0, 0, 100, .help = "PowerMTA's test sink" },
+	{ "dummy-smtp-port", G, T(count), TEXT_ONLY, NULL, NOTHING, 0, 1, 65535, .help = "PowerMTA's test sink" },
+	{ "dummy-smtp-ip", G, T(ip), TEXT_ONLY, NULL, NOTHING, 0, .help = "PowerMTA's test sink" },
+	{ "dummy-smtp-*", G, T(any), TEXT_ONLY, NULL, NOTHING, FAMILY | REPEAT, .help = "PowerMTA's test sink" },
+#undef G
+#define S CONF_IN_SOURCE
+	{ "always-allow-relaying", S, T(bool), AT(conf_source, always_allow_relaying), "no", MILTER | MTA, 0, .help = "may send to any recipient" },
+	{ "require-auth", S, T(bool), AT(conf_source, require_auth), "no", MTA, 0, .help = "no mail before AUTH" },
+	{ "allow-auth", S, T(bool), AT(conf_source, allow_auth), "yes", MTA, 0, .help = "offer AUTH" },
+	{ "allow-unencrypted-plain-auth", S, T(bool), AT(conf_source, allow_unencrypted_plain_auth), "no", MTA, 0, .help = "offer AUTH PLAIN and LOGIN without TLS" },
+	{ "allow-starttls", S, T(bool), AT(conf_source, allow_starttls), "no", MTA, 0, .help = "offer STARTTLS" },
+	{ "require-starttls-before-auth", S, T(bool), AT(conf_source, require_starttls_before_auth), "no", MTA, 0, .help = "no AUTH without TLS" },
+	{ "smtp-max-auth-failure-rate", S, T(auth_rate), SPAN(conf_source, auth_failures, auth_failures_per_s), "unlimited", MTA, LATER, .help = "after N failures within the time no more AUTH until it ends" },
+	{ "smtp-service", S, T(bool), AT(conf_source, smtp_service), "yes", MILTER, 0, .help = "no: the connection is refused" },
+	{ "max-message-size", S, T(size_or_unlimited), AT(conf_source, max_message_size), "unlimited", MILTER | MTA, 0, .help = "larger messages are refused" },
+	{ "log-connections", S, T(bool), AT(conf_source, log_connections), "no", MILTER, 0, .help = "log connects and disconnects" },
+	{ "log-commands", S, T(bool), AT(conf_source, log_commands), "no", MILTER, 0, .help = "log commands; verbose" },
+	{ "log-data", S, T(bool), AT(conf_source, log_data), "no", MILTER, 0, .help = "log data; more verbose" },
+	{ "add-date-header", S, T(bool), AT(conf_source, add_date_header), "no", MILTER | MTA, 0, .help = "add Date: where it lacks" },
+	{ "add-message-id-header", S, T(bool), AT(conf_source, add_message_id_header), "no", MILTER | MTA, 0, .help = "add Message-ID: where it lacks" },
+	{ "add-received-header", S, T(bool), AT(conf_source, add_received_header), "yes", MTA, LATER, .help = "add Received:" },
+	{ "verp-default", S, T(bool), AT(conf_source, verp_default), "no", MILTER, 0, .help = "MAIL FROM names the recipient: jsmith-jdoe=yahoo.com@example.com" },
+	{ "default-virtual-mta", S, T(vmta_choice), SPAN(conf_source, default_vmta_choice, default_vmta), NULL, MILTER, 0, .refers = CONF_TO_VMTA_OR_POOL, .help = "virtual MTA or pool where nothing more specific chose one" },
+	{ "process-x-job", S, T(bool), AT(conf_source, process_x_job), "no", MILTER, 0, .help = "the job id is in X-Job:" },
+	{ "retain-x-job", S, T(bool), AT(conf_source, retain_x_job), "no", MILTER, 0, .help = "leave X-Job: in the message" },
+	{ "jobid-header", S, T(header), AT(conf_source, jobid_header), NULL, MILTER, 0, .help = "another header that may have the job id; X-Job: comes first" },
+	{ "jobid-prefix", S, T(text), AT(conf_source, jobid_prefix), NULL, MILTER, 0, .help = "put before each job id; {auth} stands for the authenticated user" },
+	{ "process-x-virtual-mta", S, T(bool), AT(conf_source, process_x_virtual_mta), "no", MILTER, 0, .help = "X-Virtual-MTA: chooses the virtual MTA or pool" },
+	{ "retain-x-virtual-mta", S, T(bool), AT(conf_source, retain_x_virtual_mta), "no", MILTER, 0, .help = "leave X-Virtual-MTA: in the message" },
+	{ "process-x-envid", S, T(bool), AT(conf_source, process_x_envid), "no", MILTER, 0, .help = "the DSN envelope id is in X-Envid:" },
+	{ "process-x-msys-api", S, T(bool), AT(conf_source, process_x_msys_api), "yes", MILTER, 0, .help = "obey X-MSYS-API:, as SparkPost's SMTP API has it" },
+	{ "check-dkim-inbound", S, T(bool), AT(conf_source, check_dkim_inbound), "no", MILTER, LATER, .help = "verify signatures and add Authentication-Results:" },
+	{ "check-mfrom-inbound", S, T(bool), TEXT_ONLY, NULL, MILTER, LATER, .help = "check SPF of MAIL FROM" },
+	{ "rewrite-list", S, T(name), AT(conf_source, rewrite_list), NULL, MILTER, 0, .refers = CONF_TO_REWRITE_LIST, .help = "rewrite MAIL FROM and From: by this list" },
+	{ "pattern-list", S, T(name), TEXT_ONLY, NULL, MILTER, LATER, .refers = CONF_TO_PATTERN_LIST, .help = "choose the virtual MTA by this <pattern-list>" },
+	{ "process-x-dkim-options", S, T(bool), TEXT_ONLY, NULL, MILTER, LATER, .help = "obey X-DKIM-Options:" },
+	{ "process-x-dkim-key", S, T(bool), TEXT_ONLY, NULL, MILTER, LATER, .help = "take the DKIM key from the message" },
+	{ "process-x-dkim-*", S, T(any), TEXT_ONLY, NULL, MILTER, LATER | FAMILY, .help = "DKIM as the message asks" },
+#undef S
+	{ "mail-from", CONF_IN_REWRITE_LIST, T(mail_from), AT(conf_rewrite_list, n_mail_from), NULL, MILTER, REPEAT, .help = "rewrite MAIL FROM; in the destination * stands for what it was. The most exact source wins, whatever the order: a@b, a@*, *@b, *@*; of two that are the same, the later. The null sender is rewritten only by <>" },
+	{ "from-domain", CONF_IN_REWRITE_LIST, T(from_domain), AT(conf_rewrite_list, n_from_domain), NULL, MILTER, REPEAT, .help = "rewrite the domain in From:; the most specific pattern wins" },
+#define D CONF_IN_DOMAIN
+	{ "max-smtp-out", D, T(count_or_unlimited), AT(conf_domain, max_smtp_out), "unlimited", MTA, 0, .help = "connections to the domain" },
+	{ "bounce-after", D, T(time), AT(conf_domain, bounce_after_s), "4d12h", MTA, 0, .help = "give up a message after this time" },
+	{ "retry-after", D, T(time), AT(conf_domain, retry_after_s), "10m", MTA, 0, .help = "time between attempts" },
+	{ "dkim-sign", D, T(word), AT(conf_domain, dkim_sign), "no", MILTER, 0, .words = dkim_sign_words, .help = "sign mail to these domains" },
+	{ "dkim-identity", D, T(dkim_identity), SPAN(conf_domain, dkim_identity, dkim_identity_text), "sender-or-from", MILTER, 0, .help = "whose signature it is (i=)" },
+	{ "dkim-identity-fallback", D, T(dkim_fallback), AT(conf_domain, dkim_identity_fallback), NULL, MILTER, 0, .help = "identity for which there is a key when the first has none" },
+	{ "dkim-algorithm", D, T(dkim_algorithm), AT(conf_domain, dkim_algorithm), "of every key of the domain", MILTER, COMPUTED, .help = "sign only with keys of this algorithm" },
+	{ "dkim-body-canon", D, T(word_bool), AT(conf_domain, dkim_body_simple), "relaxed", MILTER, 0, .words = canon_words, .help = "canonicalization of the body" },
+	{ "dkim-headers-canon", D, T(word_bool), AT(conf_domain, dkim_headers_simple), "relaxed", MILTER, 0, .words = canon_words, .help = "canonicalization of the headers" },
+	{ "dkim-add-timestamp", D, T(bool), AT(conf_domain, dkim_add_timestamp), "no", MILTER, 0, .help = "add t=" },
+	{ "dkim-add-body-limit", D, T(bool), AT(conf_domain, dkim_add_body_limit), "no", MILTER, 0, .help = "add l=; what is appended then does not break the signature" },
+	{ "dkim-expire-after", D, T(time_or_never), AT(conf_domain, dkim_expire_after_s), "never", MILTER, 0, .help = "add x=" },
+	{ "dkim-query-method", D, T(word), TEXT_ONLY, NULL, MILTER, 0, .words = query_words, .help = "how the key is found; there is one way" },
+	{ "dkim-headers", D, T(headers), AT(conf_domain, dkim_headers), NULL, MILTER, 0, .help = "sign these headers too" },
+	{ "dkim-disallow-adding-headers", D, T(headers), AT(conf_domain, dkim_disallow_adding_headers), "From", MILTER, 0, .help = "sign one more of these headers than there are, so that none can be added" },
+	{ "second-dkim-*", D, T(any), TEXT_ONLY, NULL, MILTER, LATER | FAMILY, .help = "a second signature; give the domain two keys instead" },
+	{ "type", D, T(text), TEXT_ONLY, NULL, NOTHING, 0, .help = "kind of PowerMTA's queue" },
+	{ "file-format", D, T(text), TEXT_ONLY, NULL, NOTHING, 0, .help = "how PowerMTA delivers to files" },
+	{ "file-destination", D, T(text), TEXT_ONLY, NULL, NOTHING, 0, .help = "where PowerMTA delivers to files" },
+#undef D
+	{ "domain-key", CONF_IN_KEY_LIST, T(domain_key), AT(conf_domain_keys, n), NULL, MILTER, REPEAT, .help = "DKIM key" },
+#define S CONF_IN_SIGNALS
+	{ "api-key", S, T(api_key), AT(conf_signals, api_key), NULL, UPLOADER, SECRET, .help = "required: the key for the ingest API, 40 hexadecimal digits" },
+	{ "upload-url", S, T(upload_url), AT(conf_signals, upload_url), "https://api.sparkpost.com/api/v1/ingest/events", UPLOADER, 0, .help = "where events go; http:// only to a loopback address" },
+	{ "upload-interval", S, T(time), AT(conf_signals, upload_interval_s), "1m", UPLOADER, 0, 1, 86400, .help = "how often to look for segments, beside at once when one appears" },
+	{ "ca-file", S, T(path), AT(conf_signals, ca_file), NULL, UPLOADER, 0, .help = "certificates to trust instead of the system's" },
+	{ "log-verbose", S, T(bool), AT(conf_signals, log_verbose), "no", UPLOADER, 0, .help = "log every action, not summaries only" },
+	{ "min-free-space", S, T(size), AT(conf_signals, min_free_space), "20M", UPLOADER, LATER, .help = "delete the oldest segments when less is free; 0: never" },
+	{ "engagement-tracking", S, T(word), AT(conf_signals, engagement_tracking), "no", MILTER | TRACKER, LATER, .words = tracking_words, .help = "opens and clicks: sparkpost wraps links and adds the pixel; yes says that others send these events" },
+	{ "customer-id", S, T(count), AT(conf_signals, customer_id), NULL, MILTER | TRACKER, LATER, 0, UINT32_MAX, .help = "number of the customer in events" },
+	{ "tracking-domain", S, T(host), AT(conf_signals, tracking_domain), NULL, MILTER | TRACKER, LATER, .help = "host of tracked links" },
+	{ "custom-message-id-header", S, T(header), AT(conf_signals, custom_message_id_header), NULL, MILTER, 0, .help = "header whose value, at most 512 ASCII characters, becomes custom_message_id in events" },
+	{ "process-x-sp-subaccount-id", S, T(bool), AT(conf_signals, process_subaccount_header), "no", MILTER, 0, .help = "take the subaccount from X-SP-Subaccount-ID:" },
+	{ "retain-x-sp-subaccount-id", S, T(bool), AT(conf_signals, retain_subaccount_header), "no", MILTER, 0, .help = "leave that header in the message" },
+	{ "privacy-policy", S, T(word_bool), AT(conf_signals, privacy_sha1), "retain", MILTER | UPLOADER, 0, .words = privacy_words, .help = "recipients in events: as they are, or as the SHA-1 of the lower-case address" },
+#undef S
+	{ "sender-or-from", CONF_IN_FILTER, T(sender_rule), AT(conf_signals_filter, n), NULL, MILTER, REPEAT, .help = "for mail whose Sender:, else From:, is in these domains; the most specific pattern wins, no match is off" },
+#define V CONF_IN_VMTA
+	{ "smtp-source-host", V, T(source_host), SPAN(conf_vmta, source_ip, source_host), NULL, MILTER | MTA, 0, .help = "address to send from, and the HELO name; the address is sending_ip in events" },
+	{ "enable-signals", V, T(enable_signals), AT(conf_vmta, signals), NULL, MILTER, 0, .refers = CONF_TO_FILTER, .help = "report events of this virtual MTA's mail" },
+	{ "rewrite-list", V, T(name), AT(conf_vmta, rewrite_list), NULL, MILTER, 0, .refers = CONF_TO_REWRITE_LIST, .help = "rewrite MAIL FROM and From: by this list" },
+	{ "domain-key", V, T(domain_key), AT(conf_vmta, keys), NULL, MILTER, REPEAT, .help = "DKIM key, before the global ones" },
+	{ "domain-key-list", V, T(name), TEXT_ONLY, NULL, MILTER, REPEAT, .refers = CONF_TO_KEY_LIST, .help = "the keys of this <domain-key-list>" },
+#undef V
+	{ "virtual-mta", CONF_IN_POOL, T(name), AT(conf_pool, n_members), NULL, MILTER, REPEAT, .refers = CONF_TO_VMTA, .help = "member; members are taken in turn, one that is named twice twice as often" },
+	{ "enable-signals", CONF_IN_POOL, T(enable_signals), AT(conf_pool, signals), NULL, MILTER, 0, .refers = CONF_TO_FILTER, .help = "report events of this pool's mail, where the virtual MTA says nothing" },
+	{ "rewrite-list", CONF_IN_POOL, T(name), AT(conf_pool, rewrite_list), NULL, MILTER, 0, .refers = CONF_TO_REWRITE_LIST, .help = "rewrite MAIL FROM and From: by this list" },
+#define P CONF_IN_PROCESSOR
+	{ "deliver-unmatched-email", P, T(bool), AT(conf_processor, deliver_unmatched), "yes", MILTER | UPLOADER, LATER, .help = "deliver what was not recognised; no: discard it" },
+	{ "deliver-matched-email", P, T(bool), AT(conf_processor, deliver_matched), "no", MILTER | UPLOADER, LATER, .help = "deliver what was recognised; no: discard it" },
+	{ "forward-unmatched-to", P, T(address), AT(conf_processor, forward_unmatched_to), NULL, UPLOADER, REPEAT | LATER, .help = "forward what was not recognised" },
+	{ "forward-errors-to", P, T(address), AT(conf_processor, forward_errors_to), NULL, UPLOADER, REPEAT | LATER, .help = "forward what could not be read" },
+	{ "deliver-email", P, T(bool), TEXT_ONLY, NULL, UPLOADER, LATER, .help = "deprecated; say deliver-matched-email and deliver-unmatched-email" },
+#undef P
+	{ "domain", CONF_IN_ADDRESS_LIST, T(host), AT(conf_processor, domains), NULL, MILTER | MTA, REPEAT, .help = "all mail for this domain (the complete name)" },
+	{ "address", CONF_IN_ADDRESS_LIST, T(address_or_regex), AT(conf_processor, addresses), NULL, MILTER, REPEAT, .help = "mail for this address, or those that match" },
+	{ "address-file", CONF_IN_ADDRESS_LIST, T(address_file), AT(conf_processor, addresses), NULL, MILTER, REPEAT, .help = "file with an address on each line; a local part alone is meant in relay-domains and host-names" },
+	{ "body-pattern-file", CONF_IN_EMAIL_PATTERNS, T(path), AT(conf_processor, body_pattern_file), NULL, UPLOADER, LATER, .help = "patterns for reports of no standard form" },
+	{ "log-match-info", CONF_IN_EMAIL_PATTERNS, T(bool), AT(conf_processor, log_match_info), "no", UPLOADER, LATER, .help = "log what matched" },
+	{ "password", CONF_IN_SMTP_USER, T(secret), AT(conf_smtp_user, password), NULL, MTA, SECRET, .help = "password for AUTH" },
+	{ "authentication-method", CONF_IN_SMTP_USER, T(word), TEXT_ONLY, "password", MTA, 0, .words = method_words, .help = "how the user proves who it is" },
+	{ "source", CONF_IN_SMTP_USER, T(name), AT(conf_smtp_user, source), NULL, MILTER | MTA, 0, .refers = CONF_TO_SOURCE, .help = "the <source> that applies to this user" },
+#define M CONF_IN_MILTER
+	{ "socket", M, T(socket), AT(conf_milter, socket), "unix:/var/spool/postfix/signalpost/milter.sock", MILTER | MTA, 0, .help = "where the MTA talks to the milter" },
+	{ "group", M, T(user), AT(conf_milter, group), "postfix", MILTER, 0, .help = "group of the socket" },
+	{ "socket-mode", M, T(mode), AT(conf_milter, socket_mode), "0660", MILTER, 0, .help = "mode of the socket" },
+	{ "user", M, T(user), AT(conf_milter, user), "signalpost", MILTER, 0, .help = "user to run as when started by root; \"\" stays root" },
+	{ "pid-file", M, T(path), AT(conf_milter, pid_file), NULL, MILTER, 0, .help = "file with the process id" },
+	{ "on-error", M, T(word), AT(conf_milter, on_error), "tempfail", MILTER | MTA, 0, .words = on_error_words, .help = "what becomes of mail when we fail: the sender tries again, or it passes unchanged" },
+	{ "max-message-size", M, T(size), AT(conf_milter, max_message_size), "25M", MILTER, 0, 1024, 1ULL << 30, .help = "beyond it nothing in the body is looked at or edited" },
+	{ "max-header-size", M, T(size), AT(conf_milter, max_header_size), "1M", MILTER, 0, 1024, 64ULL << 20, .help = "bytes of headers beyond which nothing is edited" },
+	{ "max-recipients", M, T(count), AT(conf_milter, max_recipients), "1000", MILTER, 0, 1, 100000, .help = "recipients of a transaction; more get 452" },
+	{ "timeout", M, T(time), AT(conf_milter, timeout_s), "2h10s", MILTER, 0, 10, 604800, .help = "silence of the MTA after which a session is dropped" },
+	{ "reload", M, T(bool), AT(conf_milter, reload), "yes", MILTER, 0, .help = "read the configuration again on SIGUSR1" },
+	{ "return-path-id", M, T(bool), AT(conf_milter, return_path_id), "no", MILTER, 0, .help = "with verp-default: the sealed message id takes the recipient's place" },
+#undef M
+	{ "directory", CONF_IN_SPOOL, T(path), AT(conf_spool, directory), "/var/spool/signalpost", MILTER | UPLOADER, 0, .help = "where events and reports wait" },
+	{ "segment-size", CONF_IN_SPOOL, T(size), AT(conf_spool, segment_size), "4500000", MILTER | UPLOADER, 0, 65536, 4500000, .help = "close a segment at this size" },
+	{ "segment-age", CONF_IN_SPOOL, T(time), AT(conf_spool, segment_age_s), "10s", MILTER | UPLOADER, 0, 1, 3600, .help = "or when its first event is this old" },
+	{ "spool-sync", CONF_IN_SPOOL, T(bool), AT(conf_spool, sync), "yes", MILTER | UPLOADER, 0, .help = "answer only once events are on disk; no: faster, and what was not yet written is lost when the power goes" },
+	{ "deliver-only", CONF_IN_SPOOL, T(bool), TEXT_ONLY, NULL, NOTHING, 0, .help = "PowerMTA's queue" },
+	{ "directory", CONF_IN_TOKEN_KEYS, T(path), AT(conf_token_keys, directory), "/etc/signalpost/keys", MILTER | UPLOADER | TRACKER, 0, .help = "where the keys are that seal ids and links" },
+#define C CONF_IN_COLLECTOR
+	{ "listen", C, T(listen), AT(conf_collector, listen), "127.0.0.1:8460", COLLECTOR, 0, .help = "where batches come in" },
+	{ "api-key", C, T(api_key), AT(conf_collector, api_keys), "<signals> api-key", COLLECTOR, REPEAT | SECRET | COMPUTED, .help = "key that senders must have; several may be valid" },
+	{ "database", C, T(path), AT(conf_collector, database), "/var/lib/signalpost/collector.db", COLLECTOR, 0, .help = "SQLite file" },
+	{ "user", C, T(user), AT(conf_collector, user), "signalpost", COLLECTOR, 0, .help = "user to run as when started by root" },
+	{ "max-body", C, T(size), AT(conf_collector, max_body), "5000000", COLLECTOR, 0, 1024, 1ULL << 30, .help = "bytes of a request" },
+	{ "max-events", C, T(size), AT(conf_collector, max_events), "100M", COLLECTOR, 0, 1024, 4ULL << 30, .help = "bytes of a batch when it is unpacked" },
+	{ "retention", C, T(time), AT(conf_collector, retention_s), "10d", COLLECTOR, 0, 60, 3162240000ULL, .help = "how long events are kept" },
+#undef C
+	{ "mail-from", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "/REGEX/ virtual-mta=NAME, by MAIL FROM" },
+	{ "rcpt-to", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "/REGEX/ virtual-mta=NAME, by the recipient" },
+	{ "header", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "NAME /REGEX/ virtual-mta=NAME, by a header" },
+	{ "", CONF_IN_BOUNCE_CATEGORIES, T(category), TEXT_ONLY, NULL, UPLOADER, REPEAT | LATER | PATTERN, .help = "bounces whose status and text match are of this category; the first match counts" },
+#define A CONF_IN_ACCT_FILE
+	{ "records", A, T(list), TEXT_ONLY, NULL, NOTHING, 0, .help = "types of records" },
+	{ "record-fields", A, T(any), TEXT_ONLY, NULL, NOTHING, REPEAT, .help = "fields of a type" },
+	{ "map-header-to-field", A, T(any), TEXT_ONLY, NULL, NOTHING, REPEAT, .help = "a header as a field" },
+	{ "move-to", A, T(text), TEXT_ONLY, NULL, NOTHING, 0, .help = "where finished files go" },
+	{ "move-interval", A, T(time), TEXT_ONLY, NULL, NOTHING, 0, .help = "time after which a file is finished" },
+	{ "max-size", A, T(size_or_unlimited), TEXT_ONLY, NULL, NOTHING, 0, .help = "size at which a file is finished" },
+	{ "delete-after", A, T(time_or_never), TEXT_ONLY, NULL, NOTHING, 0, .help = "how long files are kept" },
+	{ "world-readable", A, T(bool), TEXT_ONLY, NULL, NOTHING, 0, .help = "mode of the files" },
+	{ "sync", A, T(bool), TEXT_ONLY, NULL, NOTHING, 0, .help = "write through to disk" },
+	{ "privacy-policy", A, T(word), TEXT_ONLY, NULL, NOTHING, 0, .words = privacy_words, .help = "recipients in the records" },
+	{ "user-string", A, T(text), TEXT_ONLY, NULL, NOTHING, 0, .help = "a text in each record" },
+#undef A
+};
+/* clang-format on */
+const size_t conf_n_rows = COUNT(conf_rows);
+
+/* ---- blocks ---- */
+
+#define IN(scope) (1U << CONF_IN_##scope)
+
+/* clang-format off */
+const struct conf_tag conf_tags[] = {
+	{ "source", CONF_IN_SOURCE, CONF_TAG_SOURCE, IN(GLOBAL), sizeof(struct conf_source), false, false, MILTER | MTA, 0, "what applies to mail from an address or network (0/0: all, local mail too), from those that a listener or user names, {auth}: all who authenticated, {pickup}: mail submitted on this host. All that match are merged: networks by prefix length, the listener's, {pickup}, {auth}, the user's; the later win" },
+	{ "rewrite-list", CONF_IN_REWRITE_LIST, CONF_TAG_NAME, IN(GLOBAL), sizeof(struct conf_rewrite_list), false, true, MILTER, 0, "rules that rewrite MAIL FROM and From:" },
+	{ "domain", CONF_IN_DOMAIN, CONF_TAG_DOMAIN, IN(GLOBAL) | IN(VMTA) | IN(POOL), sizeof(struct conf_domain), false, false, MILTER | MTA, 0, "settings for recipients in these domains. A virtual MTA's come before a pool's before the global ones, and of these the more specific pattern's" },
+	{ "domain-key-list", CONF_IN_KEY_LIST, CONF_TAG_NAME, IN(GLOBAL), sizeof(struct conf_domain_keys), false, true, MILTER, 0, "DKIM keys that several virtual MTAs use" },
+	{ "signals", CONF_IN_SIGNALS, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_signals), false, false, MILTER | UPLOADER, 0, "events and where they go" },
+	{ "sparkpost-analytics", CONF_IN_SIGNALS, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_signals), false, false, MILTER | UPLOADER, 0, "old name of <signals>" },
+	{ "signals-filter", CONF_IN_FILTER, CONF_TAG_NAME, IN(GLOBAL), sizeof(struct conf_signals_filter), false, true, MILTER, 0, "for enable-signals: on or off by the sender's domain" },
+	{ "virtual-mta", CONF_IN_VMTA, CONF_TAG_NAME, IN(GLOBAL), sizeof(struct conf_vmta), false, true, MILTER | MTA, 0, "a way out: source address, keys, settings" },
+	{ "virtual-mta-pool", CONF_IN_POOL, CONF_TAG_NAME, IN(GLOBAL), sizeof(struct conf_pool), false, true, MILTER | MTA, 0, "several virtual MTAs that are used in turn" },
+	{ "bounce-processor", CONF_IN_PROCESSOR, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_processor), false, false, MILTER | UPLOADER, 0, "what to do with bounces that come back as mail" },
+	{ "feedback-loop-processor", CONF_IN_PROCESSOR, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_processor), false, false, MILTER | UPLOADER, 0, "what to do with feedback reports" },
+	{ "address-list", CONF_IN_ADDRESS_LIST, CONF_TAG_NOTHING, IN(PROCESSOR), sizeof(struct conf_processor), false, false, MILTER, 0, "which recipients' mail it is" },
+	{ "email-patterns", CONF_IN_EMAIL_PATTERNS, CONF_TAG_NOTHING, IN(PROCESSOR), sizeof(struct conf_processor), false, false, UPLOADER, 0, "how to read reports of no standard form" },
+	{ "smtp-user", CONF_IN_SMTP_USER, CONF_TAG_NAME, IN(GLOBAL), sizeof(struct conf_smtp_user), true, true, MILTER | MTA, 0, "who may authenticate" },
+	{ "milter", CONF_IN_MILTER, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_milter), false, false, MILTER, 0, "signalpost-milter's own settings" },
+	{ "spool", CONF_IN_SPOOL, CONF_TAG_PATH_IF_ANY, IN(GLOBAL), sizeof(struct conf_spool), false, false, MILTER | UPLOADER, 0, "what is on disk; <spool PATH> is <spool> with directory PATH" },
+	{ "token-keys", CONF_IN_TOKEN_KEYS, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_token_keys), false, false, MILTER | UPLOADER | TRACKER, 0, "the keys that seal ids and links" },
+	{ "collector", CONF_IN_COLLECTOR, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_collector), false, false, COLLECTOR, 0, "signalpost-collector's own settings" },
+	{ "pattern-list", CONF_IN_PATTERN_LIST, CONF_TAG_NAME, IN(GLOBAL), 1, false, true, MILTER, LATER, "choice of the virtual MTA by patterns" },
+	{ "bounce-category-patterns", CONF_IN_BOUNCE_CATEGORIES, CONF_TAG_NOTHING, IN(GLOBAL), 1, false, false, UPLOADER, LATER, "categories of bounces: lines of /REGEX/ CATEGORY" },
+	{ "acct-file", CONF_IN_ACCT_FILE, CONF_TAG_COMMAND, IN(GLOBAL), 1, false, false, NOTHING, 0, "PowerMTA's accounting files" },
+};
+/* clang-format on */
+const size_t conf_n_tags = COUNT(conf_tags);
+
+/* Blocks that design has a place for and this version has not. */
+static const char *const planned_tags[] = { "mail-log", "tracker" };
+
+const struct conf_row *
+conf_rows_of(enum conf_scope scope, size_t *n)
+{
+	size_t first = 0;
+
+	while (first < conf_n_rows && conf_rows[first].scope != scope)
+		first++;
+	*n = 0;
+	while (first + *n < conf_n_rows && conf_rows[first + *n].scope == scope)
+		++*n;
+	return &conf_rows[first];
+}
+
+static bool
+row_has_name(const struct conf_row *row, struct slice name)
+{
+	struct slice own = slice_str(row->name);
+
+	if ((row->flags & CONF_ROW_FAMILY) == 0)
+		return slice_eqi(own, name);
+	own.len--;
+	return name.len > own.len && slice_startsi(name, own);
+}
+
+const struct conf_row *
+conf_row_find(enum conf_scope scope, struct slice name)
+{
+	size_t n;
+	const struct conf_row *rows = conf_rows_of(scope, &n);
+
+	/* A family comes behind those of its members that have a row of their own. */
+	for (size_t i = 0; i < n; i++)
+		if (row_has_name(&rows[i], name))
+			return &rows[i];
+	return NULL;
+}
+
+const struct conf_tag *
+conf_tag_find(enum conf_scope parent, struct slice name)
+{
+	for (size_t i = 0; i < conf_n_tags; i++)
+		if ((conf_tags[i].parents & (1U << parent)) != 0 &&
+		    slice_eqi(slice_str(conf_tags[i].name), name))
+			return &conf_tags[i];
+	return NULL;
+}
+
+/* ---- what was wrong with a name ---- */
+
+static void
+add_place(struct buf *out, size_t n, const char *tag)
+{
+	if (n > 0)
+		buf_adds(out, " or ");
+	if (tag == NULL)
+		buf_adds(out, "at the top level");
+	else
+		buf_printf(out, "in <%s>", tag);
+}
+
+/* All places of a scope: "in <bounce-processor> or in <feedback-loop-processor>". */
+static size_t
+add_places(struct buf *out, size_t n, enum conf_scope scope)
+{
+	if (scope == CONF_IN_GLOBAL)
+		add_place(out, n++, NULL);
+	for (size_t i = 0; i < conf_n_tags; i++)
+		if (conf_tags[i].scope == scope)
+			add_place(out, n++, conf_tags[i].name);
+	return n;
+}
+
+static void
+add_not_here(struct buf *out, const struct conf_tag *in)
+{
+	buf_adds(out, ", not ");
+	add_place(out, 0, in == NULL ? NULL : in->name);
+}
+
+void
+conf_row_explain(
+    const struct conf_tag *in, enum conf_scope scope, struct slice name, struct buf *out)
+{
+	size_t places = 0, rows, best = SIZE_MAX;
+	const struct conf_row *row = conf_rows_of(scope, &rows);
+	const char *near = NULL;
+
+	buf_printf(out, "'%.*s'", SLICE_FMT(slice_head(name, 64)));
+	for (unsigned s = 0; s < CONF_N_SCOPES; s++)
+		if (conf_row_find((enum conf_scope)s, name) != NULL) {
+			if (places == 0)
+				buf_adds(out, " belongs ");
+			places = add_places(out, places, (enum conf_scope)s);
+		}
+	if (places > 0) {
+		add_not_here(out, in);
+		return;
+	}
+	buf_adds(out, " is not a directive");
+	for (size_t i = 0; i < rows; i++) {
+		size_t d = conf_names_distance(name, slice_str(row[i].name));
+
+		if (d < best && (row[i].flags & (CONF_ROW_FAMILY | CONF_ROW_PATTERN)) == 0) {
+			best = d;
+			near = row[i].name;
+		}
+	}
+	if (near != NULL && conf_names_is_near(name, best))
+		buf_printf(out, " (did you mean '%s'?)", near);
+}
+
+void
+conf_tag_explain(
+    const struct conf_tag *in, enum conf_scope scope, struct slice name, struct buf *out)
+{
+	size_t places = 0, best = SIZE_MAX;
+	const char *near = NULL;
+
+	buf_printf(out, "<%.*s>", SLICE_FMT(slice_head(name, 64)));
+	for (size_t i = 0; i < COUNT(planned_tags); i++)
+		if (slice_eqi(name, slice_str(planned_tags[i]))) {
+			buf_adds(out, " is not supported by this version");
+			return;
+		}
+	for (size_t i = 0; i < conf_n_tags; i++) {
+		size_t d = conf_names_distance(name, slice_str(conf_tags[i].name));
+
+		if ((conf_tags[i].parents & (1U << scope)) != 0 && d < best) {
+			best = d;
+			near = conf_tags[i].name;
+		}
+		if (d != 0)
+			continue;
+		buf_adds(out, " belongs ");
+		for (unsigned s = 0; s < CONF_N_SCOPES; s++)
+			if ((conf_tags[i].parents & (1U << s)) != 0)
+				places = add_places(out, places, (enum conf_scope)s);
+		add_not_here(out, in);
+		return;
+	}
+	buf_adds(out, " is not a block");
+	if (near != NULL && conf_names_is_near(name, best))
+		buf_printf(out, " (did you mean <%s>?)", near);
+}
+
+void
+conf_actors_print(unsigned actors, struct buf *out)
+{
+	static const char *const names[] = { "milter", "uploader", "collector", "tracker", "MTA" };
+	size_t n = 0;
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		if ((actors & (1U << i)) != 0)
+			buf_printf(out, "%s%s", n++ > 0 ? ", " : "", names[i]);
+	if (n == 0)
+		buf_adds(out, "nothing");
+}
