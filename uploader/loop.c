@@ -3,13 +3,13 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
 #include "common/clock.h"
 #include "common/daemon.h"
 #include "common/file.h"
+#include "common/hash.h"
 #include "common/log.h"
 #include "common/xalloc.h"
 #include "uploader/answer.h"
@@ -106,11 +106,9 @@ loop_close(struct loop *l)
 static uint32_t
 random_number(void)
 {
-	uint32_t r = 0;
+	uint32_t r;
 
-	/* Jitter needs no secrecy: without random bytes the clock spreads hosts as well. */
-	if (getrandom(&r, sizeof(r), GRND_NONBLOCK) != sizeof(r))
-		r = (uint32_t)clock_wall_us() * 2654435761u;
+	hash_random(&r, sizeof(r));
 	return r;
 }
 

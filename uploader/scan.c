@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -115,6 +116,18 @@ remember_stranger(struct scan *s, const char *name)
 	return true;
 }
 
+/* A segment is a regular file; a directory, a FIFO or a link of that name is not listed. */
+static bool
+belongs(int dirfd, const char *name)
+{
+	struct stat st;
+
+	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "open") == 0)
+		return true;
+	return spool_is_segment(name) &&
+	       (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode));
+}
+
 int
 scan_strangers(
     struct scan *s, void (*report)(void *arg, const char *name), void *arg, struct err *e)
@@ -134,10 +147,7 @@ scan_strangers(
 		return rc;
 	}
 	while ((d = readdir(dir)) != NULL) {
-		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0 ||
-		    strcmp(d->d_name, "open") == 0 || spool_is_segment(d->d_name))
-			continue;
-		if (remember_stranger(s, d->d_name))
+		if (!belongs(fd, d->d_name) && remember_stranger(s, d->d_name))
 			report(arg, d->d_name);
 	}
 	closedir(dir);

@@ -51,7 +51,7 @@ bool scan_changed(struct scan *s);
  */
 int scan_read(struct scan *s, void (*found)(void *arg, const char *name), void *arg, struct err *e);
 
-/* Report each name in events/ that is neither a segment nor open/, once. */
+/* Report each thing in events/ that is neither a segment (a regular file) nor open/, once. */
 int scan_strangers(
     struct scan *s, void (*report)(void *arg, const char *name), void *arg, struct err *e);
 

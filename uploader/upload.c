@@ -303,6 +303,7 @@ finish(struct upload *u, CURLcode code)
 {
 	struct upload_result *r = &u->result;
 	curl_off_t after = 0;
+	long os_errno = 0;
 
 	curl_multi_remove_handle(u->multi, u->easy);
 	u->busy = false;
@@ -317,13 +318,15 @@ finish(struct upload *u, CURLcode code)
 	}
 	r->status = 0;
 	r->tls = is_tls_trouble(code);
+	if (code == CURLE_COULDNT_CONNECT) /* libcurl does not say why */
+		curl_easy_getinfo(u->easy, CURLINFO_OS_ERRNO, &os_errno);
 	if (u->refused[0] != '\0')
 		err_text(&r->error, 0,
 		    "http:// goes to this host only, and this is %s: use https://", u->refused);
 	else if (u->too_long)
 		err_text(&r->error, 0, "the answer is longer than %zu bytes", UPLOAD_ANSWER_MAX);
 	else
-		err_text(&r->error, 0, "%s",
+		err_text(&r->error, (int)os_errno, "%s",
 		    u->curl_error[0] != '\0' ? u->curl_error : curl_easy_strerror(code));
 }
 

@@ -1,0 +1,821 @@
+#!/usr/bin/env python3
+"""signalpost-uploader against an ingest endpoint that does whatever a test says.
+
+Everything is on 127.0.0.1. TAP on standard output.
+"""
+import gzip
+import http.server
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import ssl
+import stat
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+
+BUILD = os.environ.get("builddir", ".")
+PROGRAM = os.environ.get("UPLOADER", os.path.join(BUILD, "signalpost-uploader"))
+KEY = "0123456789abcdef0123456789abcdef01234567"
+LINE = ('{"msys":{"message_event":{"type":"reception","event_id":"%d","timestamp":"1785844800",'
+        '"message_id":"000040d4716a5b1c9e02","rcpt_to":"anna@example.net","recv_method":"esmtp",'
+        '"friendly_from":"news@brand.example","msg_from":"b@bounces.brand.example",'
+        '"routing_domain":"example.net","sending_ip":"192.0.2.10","subject":"Spring sale",'
+        '"subaccount_id":0}}}\n')
+STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
+
+run = failed = 0
+top = None
+everything = []  # all log files, for the hunt for the key
+live = []
+
+
+def ok(good, what, *more):
+    global run, failed
+    run += 1
+    print("%sok %d - %s" % ("" if good else "not ", run, what), flush=True)
+    if not good:
+        failed += 1
+        for text in more:
+            for line in str(text).splitlines()[-30:]:
+                print("# " + line)
+        sys.stdout.flush()
+
+
+def wait(condition, seconds=10.0):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.02)
+    return bool(condition())
+
+
+# ---- what the endpoint does; each takes the handler, after the request was read ----
+
+def answer(status, body, headers=()):
+    def act(h):
+        data = body.encode() if isinstance(body, str) else body
+        h.send_response(status)
+        for name, value in headers:
+            h.send_header(name, value)
+        h.send_header("Content-Length", str(len(data)))
+        h.end_headers()
+        h.wfile.write(data)
+    return act
+
+
+def error(status, message, headers=()):
+    return answer(status, json.dumps({"errors": [{"message": message}]}), headers)
+
+
+def taken(h):
+    answer(200, json.dumps({"results": {"id": "batch-%d" % len(h.server.seen)}}))(h)
+
+
+def reset(h):
+    h.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    h.connection.close()
+    h.close_connection = True
+
+
+def half_answer(h):
+    h.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n{\"results\":{\"id\":\"a\"}}")
+    h.close_connection = True
+
+
+def hang(h):
+    h.server.released.wait(120)
+    h.close_connection = True
+
+
+def after(seconds, then):
+    def act(h):
+        h.server.released.wait(seconds)
+        then(h)
+    return act
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *args):
+        pass
+
+    def do_POST(self):
+        server = self.server
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        with server.lock:
+            server.seen.append({"path": self.path, "headers": self.headers, "body": body,
+                                "text": gzip.decompress(body).decode(), "at": time.monotonic()})
+            act = server.script.pop(0) if server.script else server.usual
+        try:
+            act(self)
+        except OSError:
+            self.close_connection = True
+
+    def handle(self):
+        try:
+            super().handle()
+        except OSError:
+            pass
+
+
+class Endpoint(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, script=(), usual=taken, port=0, tls=None):
+        self.seen, self.script, self.usual = [], list(script), usual
+        self.lock, self.released = threading.Lock(), threading.Event()
+        super().__init__(("127.0.0.1", port), Handler)
+        self.scheme = "http"
+        if tls:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(*tls)
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+            self.scheme = "https"
+        threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
+
+    def handle_error(self, request, client_address):
+        pass  # a client that went away, or did not like our certificate
+
+    def url(self):
+        return "%s://127.0.0.1:%d/api/v1/ingest/events" % (self.scheme, self.server_address[1])
+
+    def close(self):
+        self.released.set()
+        self.shutdown()
+        self.server_close()
+
+    def texts(self):
+        return [r["text"] for r in self.seen]
+
+
+# ---- the uploader ----
+
+class Uploader:
+    count = 0
+
+    def __init__(self, url, interval="1s", verbose=True, start=True, env=None, extra="", key=KEY):
+        Uploader.count += 1
+        self.dir = os.path.join(top, "u%d" % Uploader.count)
+        self.spool = os.path.join(self.dir, "spool")
+        self.events = os.path.join(self.spool, "events")
+        self.open = os.path.join(self.events, "open")
+        os.makedirs(self.open, 0o750)
+        self.conf = os.path.join(self.dir, "conf")
+        self.log = os.path.join(self.dir, "log")
+        everything.append(self.log)
+        self.url, self.interval, self.verbose, self.extra, self.key = (
+            url, interval, verbose, extra, key)
+        self.env = dict(os.environ, **(env or {}))
+        self.next = 0x3FBD
+        self.proc = None
+        live.append(self)
+        self.write_conf()
+        if start:
+            self.start()
+
+    def write_conf(self, junk=""):
+        signals = ""
+        if self.key:
+            signals = ("<signals>\n  api-key %s\n  upload-url %s\n  upload-interval %s\n"
+                       "  log-verbose %s\n%s</signals>\n" % (
+                           self.key, self.url, self.interval, "yes" if self.verbose else "no",
+                           self.extra))
+        with open(self.conf, "w") as f:
+            f.write("%s<spool>\n  directory %s\n</spool>\n<milter>\n  user \"\"\n</milter>\n%s" % (
+                signals, self.spool, junk))
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.proc = subprocess.Popen([PROGRAM, "-f", "-c", self.conf], stderr=log,
+                                         stdin=subprocess.DEVNULL, env=self.env)
+
+    def stop(self, how=signal.SIGTERM):
+        if self.proc is None:
+            return None
+        self.proc.send_signal(how)
+        try:
+            code = self.proc.wait(10)
+        except subprocess.TimeoutExpired:
+            self.proc.kill()
+            self.proc.wait()
+            code = "killed after 10 s"
+        self.proc = None
+        return code
+
+    def text(self):
+        try:
+            with open(self.log) as f:
+                return f.read()
+        except FileNotFoundError:
+            return ""
+
+    def signals_lines(self):
+        """PowerMTA's lines, each checked for its time stamp and stripped of it."""
+        lines = [line for line in self.text().splitlines() if " Signals: " in line]
+        bad = [line for line in lines if not re.match(STAMP + "Signals: ", line)]
+        return bad or [line[20:] for line in lines]
+
+    def says(self, pattern, seconds=10.0):
+        return wait(lambda: re.search(pattern, self.text()), seconds)
+
+    def put(self, text=None, name=None):
+        """A closed segment, as the milter leaves it: renamed into place when it is whole."""
+        if name is None:
+            name = "sp1-%016X.json" % self.next
+            self.next += 1
+        if text is None:
+            text = LINE % self.next
+        tmp = os.path.join(self.spool, "putting")
+        with open(tmp, "w") as f:
+            f.write(text)
+        os.rename(tmp, os.path.join(self.events, name))
+        return name
+
+    def left(self):
+        return sorted(n for n in os.listdir(self.events) if n != "open")
+
+    def empty(self, seconds=10.0):
+        return wait(lambda: not self.left(), seconds)
+
+
+# ---- tests ----
+
+def t_lines():
+    """What is logged, word for word, and that a segment is found at once."""
+    e = Endpoint()
+    u = Uploader(e.url(), interval="60s")
+    ok(u.says("Discovered 0 files"), "an idle start says so", u.text())
+    ok(re.fullmatch(STAMP + "Signals: Discovered 0 files\n", u.text()), "exactly so", u.text())
+    began = time.monotonic()
+    name = u.put("a\n")
+    ok(u.empty(), "a segment is transferred and removed", u.text())
+    ok(e.seen and e.seen[0]["at"] - began < 1, "within a second, by inotify")
+    ok(u.says("transferred 1 file"), "a summary", u.text())
+    ok(u.signals_lines() == [
+        "Signals: Discovered 0 files",
+        "Signals: Discovered %s" % name,
+        "Signals: Transferred %s successfully." % name,
+        "Signals: Discovered 1 file, transferred 1 file successfully",
+    ], "PowerMTA's lines, in their order", u.text())
+    ok(u.says(name + ": 127.0.0.1:\\d+ calls it batch batch-1\n"), "the batch id is logged", u.text())
+    ok(u.stop() == 0, "SIGTERM ends it with 0")
+    e.close()
+
+    e = Endpoint()
+    u = Uploader(e.url(), verbose=False)
+    ok(u.says("(?s)Discovered 0 files.*Discovered 0 files"), "idle: a line each interval", u.text())
+    lines = len(u.signals_lines())
+    u.put()
+    u.put()
+    ok(u.says("transferred \\d"), "not verbose: a summary", u.text())
+    new = [n for n in u.signals_lines()[lines:] if n != "Signals: Discovered 0 files"]
+    # The two may fall on both sides of an interval's end.
+    ok(new == ["Signals: Discovered 2 files, transferred 2 files successfully"] or
+       (wait(lambda: u.text().count("transferred 1 file") == 2) and
+        all(n == "Signals: Discovered 1 file, transferred 1 file successfully" for n in new)),
+       "and nothing but summaries", u.text())
+    u.stop()
+    e.close()
+
+    e = Endpoint()
+    u = Uploader(e.url(), interval="60s", verbose=False, start=False)
+    for _ in range(3):
+        u.put()
+    u.start()
+    ok(u.says("Signals: Discovered 3 files, transferred 3 files successfully\n"),
+       "what is found at the start is summed up when it is done", u.text())
+    u.stop()
+    e.close()
+
+
+def t_request():
+    e = Endpoint()
+    # A proxy that isn't there: nothing on this host is asked of it.
+    dead = "http://127.0.0.1:1"
+    u = Uploader(e.url(), env={"http_proxy": dead, "https_proxy": dead, "all_proxy": dead})
+    u.put("one\ntwo\n")
+    ok(u.empty(), "sent without the environment's proxy", u.text())
+    r = e.seen[0]
+    h = r["headers"]
+    want = {"Content-Type": "application/x-ndjson", "Content-Encoding": "gzip",
+            "Authorization": KEY, "Expect": None, "Transfer-Encoding": None}
+    for name, value in want.items():
+        ok(h[name] == value, "%s: %s" % (name, value), h)
+    ok(re.fullmatch(r"signalpost/[0-9A-Za-z.]+", h["User-Agent"]), "User-Agent", h)
+    ok(len(h.get_all("Content-Type")) == 1, "each header once", h)
+    ok(r["path"] == "/api/v1/ingest/events", "the path", r["path"])
+    ok(r["text"] == "one\ntwo\n", "the segment's bytes", r["text"])
+    ok(r["body"][4:8] == b"\0\0\0\0", "no time in the gzip header")
+    u.stop()
+    e.close()
+
+
+def t_trouble():
+    """Whatever the endpoint does, the segment stays until it is taken; then the same bytes come."""
+    rows = [
+        ("500", answer(500, ""), "HTTP 500;"),
+        ("503, HTML", answer(503, "<html>down</html>"), "HTTP 503;"),
+        ("503 with words", error(503, "over capacity"), 'HTTP 503 "over capacity";'),
+        ("429", error(429, "slow down"), 'HTTP 429 "slow down";'),
+        ("200, HTML", answer(200, "<html>sign in</html>"),
+         "HTTP 200 \\(this is not what an ingest endpoint answers"),
+        ("200, no id", answer(200, '{"results":{}}'), "HTTP 200 \\(this is not"),
+        ("200, empty id", answer(200, '{"results":{"id":""}}'), "HTTP 200 \\(this is not"),
+        ("200, empty body", answer(200, ""), "HTTP 200 \\(this is not"),
+        ("200 and errors", error(200, "no"), 'HTTP 200 "no" \\(this is not'),
+        ("202", answer(202, '{"results":{"id":"a"}}'), "HTTP 202 \\(this is not"),
+        ("200, cut off", half_answer, "127.0.0.1:\\d+: .*; next try"),
+        ("200, 2 MB", answer(200, '{"results":{"id":"%s"}}' % ("x" * 2000000)),
+         "the answer is longer than 1048576 bytes"),
+        ("reset", reset, "127.0.0.1:\\d+: .*; next try"),
+        ("400", error(400, "bad batch"), 'HTTP 400 "bad batch";'),
+        ("413", answer(413, ""), "HTTP 413 \\(the endpoint takes less"),
+        ("422", answer(422, ""), "HTTP 422;"),
+        ("words of several lines", error(500, "a\nb\x1b[31m\x00c"), 'HTTP 500 "a\\?b\\?\\[31m\\?c"'),
+    ]
+    for what, act, want in rows:
+        e = Endpoint(script=[act])
+        u = Uploader(e.url(), interval="60s", start=False)
+        name = u.put()
+        u.start()
+        ok(u.says("%s kept: 127.0.0.1:\\d+: .*next try in \\d+ s\n" % name), "%s: kept" % what,
+           u.text())
+        ok(re.search(want, u.text()), "%s: why" % what, u.text())
+        ok(u.empty(8), "%s: taken at the next try" % what, u.text())
+        ok(len(e.seen) == 2 and e.seen[0]["body"] == e.seen[1]["body"], "%s: same bytes" % what)
+        ok(u.signals_lines().count("Signals: Transferred %s successfully." % name) == 1,
+           "%s: transferred once" % what, u.text())
+        u.stop()
+        e.close()
+
+
+def t_operator():
+    """What only an operator can change is tried seldom, said loudly, and again after a reload."""
+    rows = [
+        (401, "check api-key"),
+        (403, "Incoming Events: Write"),
+        (404, "check upload-url"),
+        (405, "check upload-url"),
+        (415, "gzipped NDJSON"),
+    ]
+    for status, advice in rows:
+        # The endpoint repeats the key, in two spellings; that must not reach the log.
+        e = Endpoint(script=[error(status, "key %s, %s" % (KEY, KEY.upper()))])
+        u = Uploader(e.url(), start=False)
+        name = u.put()
+        u.start()
+        ok(u.says("error: %s kept: 127.0.0.1:\\d+: HTTP %d" % (name, status)), "%d: an error" % status,
+           u.text())
+        ok(advice in u.text(), "%d: %s" % (status, advice), u.text())
+        ok('"key [api-key], [api-key]"' in u.text(), "%d: without the key" % status, u.text())
+        seconds = int(re.search(r"next try in (\d+) s", u.text()).group(1))
+        ok(60 <= seconds <= 120, "%d: next try in %d s" % (status, seconds))
+        time.sleep(1.2)
+        ok(len(e.seen) == 1 and u.left() == [name], "%d: it waits" % status)
+        u.proc.send_signal(signal.SIGHUP)
+        ok(u.empty(), "%d: a reload tries at once" % status, u.text())
+        u.stop()
+        e.close()
+
+
+def t_redirect():
+    elsewhere = Endpoint()
+    e = Endpoint(usual=answer(307, "", [("Location", elsewhere.url())]))
+    u = Uploader(e.url())
+    name = u.put()
+    ok(u.says("HTTP 307 \\(redirects are not followed"), "a redirect is refused", u.text())
+    time.sleep(0.3)
+    ok(not elsewhere.seen and u.left() == [name], "and not followed: the key goes nowhere else")
+    u.stop()
+    e.close()
+    elsewhere.close()
+
+
+def t_retry_after():
+    e = Endpoint(script=[error(429, "wait", [("Retry-After", "3")])])
+    u = Uploader(e.url(), start=False)
+    u.put()
+    u.start()
+    ok(u.says("next try in 3 s"), "Retry-After: 3", u.text())
+    ok(u.empty(8), "taken then", u.text())
+    ok(2.9 <= e.seen[1]["at"] - e.seen[0]["at"] < 4.5, "three seconds later",
+       e.seen[1]["at"] - e.seen[0]["at"])
+    u.stop()
+    e.close()
+
+
+def t_one_bad_batch():
+    """A batch that the endpoint refuses does not hold up the others."""
+    e = Endpoint(usual=lambda h: (error(400, "no") if "poison" in h.server.seen[-1]["text"] else taken)(h))
+    u = Uploader(e.url(), start=False)
+    first = u.put("poison\n")
+    for n in range(5):
+        u.put("good %d\n" % n)
+    u.start()
+    ok(wait(lambda: u.left() == [first], 15), "five pass, one stays", u.text())
+    good = [t for t in e.texts() if t != "poison\n"]
+    ok(good == ["good %d\n" % n for n in range(5)], "in their order", e.texts())
+    u.stop()
+    e.close()
+
+
+def t_down_then_up():
+    e = Endpoint()
+    port = e.server_address[1]
+    e.close()
+    u = Uploader("http://127.0.0.1:%d/" % port)
+    names = [u.put("event %d\n" % n) for n in range(10)]
+    ok(u.says("kept: 127.0.0.1:\\d+: .*Connection refused; next try in"), "nobody there: said so", u.text())
+    ok(u.says("Signals: Discovered 10 files, transferred 0 files successfully"),
+       "the summary counts what waits", u.text())
+    ok(u.left() == names, "everything waits")
+    e = Endpoint(port=port)
+    ok(u.empty(30), "there again: everything arrives", u.text())
+    ok(e.texts() == ["event %d\n" % n for n in range(10)], "once, oldest first", e.texts())
+    ok(u.says("127.0.0.1:%d takes events again\n" % port), "and it says so", u.text())
+    u.stop()
+    e.close()
+
+
+def t_backlog():
+    e = Endpoint()
+    u = Uploader(e.url(), interval="60s", verbose=False, start=False)
+    for n in range(1000):
+        u.put("event %d\n" % n)
+    began = time.monotonic()
+    u.start()
+    ok(u.empty(60), "a thousand segments", u.text())
+    print("# %.1f s" % (time.monotonic() - began))
+    ok(e.texts() == ["event %d\n" % n for n in range(1000)], "each once, oldest first")
+    ok(u.says("Discovered 1000 files, transferred 1000 files successfully"), "one summary", u.text())
+    ok(len(u.text().splitlines()) == 1, "and nothing else", u.text())
+    u.stop()
+    e.close()
+
+
+def t_empty_and_bad():
+    e = Endpoint()
+    u = Uploader(e.url(), start=False)
+    u.put("")
+    u.put("\n\n")
+    good = u.put("good\n")
+    d = "sp1-%016X.json" % 1
+    os.mkdir(os.path.join(u.events, d))
+    fifo = "sp1-%016X.json" % 2
+    os.mkfifo(os.path.join(u.events, fifo))
+    link = "sp1-%016X.json" % 3
+    os.symlink("/etc/passwd", os.path.join(u.events, link))
+    u.put("x\n", name="notes.txt")
+    u.put("x\n", name="sp1-abc.json")
+    big = "sp1-%016X.json" % 4
+    with open(os.path.join(u.events, big), "w") as f:
+        f.truncate(70 << 20)
+    u.start()
+    ok(u.says("Transferred %s" % good), "the good one passes", u.text())
+    ok(u.says("(?s)Discovered 0 files.*Discovered 0 files"), "intervals later", u.text())
+    ok(e.texts() == ["good\n"], "nothing else was sent, and no empty batch", e.texts())
+    ok(u.left() == sorted([d, fifo, link, big, "notes.txt", "sp1-abc.json"]),
+       "the empty ones are removed, the bad ones stay", u.left())
+    ok(u.text().count("%s can't be sent and stays there: more than 67108864 bytes\n" % big) == 1,
+       "too large: said once", u.text())
+    for name in ("notes.txt", "sp1-abc.json", d, fifo, link):
+        ok(u.text().count("%s is no segment and stays there\n" % name) == 1, "%s: said once" % name,
+           u.text())
+    u.stop()
+    e.close()
+
+
+def t_odd_content():
+    """What is in a segment is the endpoint's business."""
+    e = Endpoint()
+    u = Uploader(e.url(), start=False)
+    noise = os.urandom(3000000).hex() + os.urandom(3000000).hex()
+    for text in ("no JSON", '{"torn":', noise):
+        u.put(text)
+    u.start()
+    ok(u.empty(), "sent as it is", u.text())
+    ok(e.texts() == ["no JSON", '{"torn":', noise], "byte for byte")
+    ok(len(e.seen[2]["body"]) > 5000000, "more than five million bytes as well")
+    u.stop()
+    e.close()
+
+
+def t_written_to():
+    """A segment that is written to while it is sent is not removed with half of it unsent."""
+    u = None
+
+    def append(h):
+        with open(os.path.join(u.events, name), "a") as f:
+            f.write("more\n")
+        taken(h)
+    e = Endpoint(script=[append])
+    u = Uploader(e.url(), start=False)
+    name = u.put("some\n")
+    u.start()
+    ok(u.empty(), "sent again, then removed", u.text())
+    ok(e.texts() == ["some\n", "some\nmore\n"], "with what came later", e.texts())
+    u.stop()
+    e.close()
+
+
+def t_two():
+    e = Endpoint()
+    u = Uploader(e.url())
+    u.says("Discovered 0 files")
+    for args in (["-f"], []):
+        p = subprocess.run([PROGRAM] + args + ["-c", u.conf], capture_output=True, text=True, timeout=20)
+        ok(p.returncode == 75, "a second one on the same spool ends with 75 %s" % args, p)
+        ok("another signalpost-uploader works on this spool, process %d\n" % u.proc.pid in p.stderr,
+           "and names the first", p.stderr)
+    u.put()
+    ok(u.empty() and len(e.seen) == 1, "the first goes on")
+    u.stop()
+    u.start()
+    u.put()
+    ok(u.empty(), "after its end the spool is free")
+    u.stop(signal.SIGKILL)
+    u.start()
+    u.put()
+    ok(u.empty(), "after kill -9, too")
+    u.stop()
+    e.close()
+
+
+def t_killed():
+    """kill -9 when the endpoint has the batch and we have not its answer."""
+    def kill(h):
+        u.proc.kill()
+        u.proc.wait()
+        taken(h)
+    e = Endpoint(script=[kill])
+    u = Uploader(e.url(), start=False)
+    name = u.put()
+    u.start()
+    ok(wait(lambda: u.proc.poll() is not None), "killed")
+    ok(u.left() == [name], "the segment is there")
+    u.start()
+    ok(u.empty(), "the next start sends it", u.text())
+    ok(len(e.seen) == 2 and e.seen[0]["body"] == e.seen[1]["body"],
+       "the same bytes, so the same event ids")
+    u.stop()
+    e.close()
+
+
+def t_stop():
+    for how in (signal.SIGTERM, signal.SIGINT):
+        e = Endpoint(usual=hang)
+        u = Uploader(e.url(), interval="60s")
+        name = u.put()
+        wait(lambda: e.seen)
+        began = time.monotonic()
+        ok(u.stop(how) == 0 and time.monotonic() - began < 2, "signal %d in mid-transfer: at once" % how)
+        ok(u.left() == [name], "and the segment stays")
+        e.close()
+    # A batch of 60 MB to compress.
+    e = Endpoint()
+    u = Uploader(e.url(), interval="60s", start=False)
+    u.put("0123456789abcde\n" * (60 << 16))
+    u.start()
+    time.sleep(0.3)
+    began = time.monotonic()
+    ok(u.stop() == 0 and time.monotonic() - began < 2, "in mid-compression: soon")
+    e.close()
+
+
+def t_reload():
+    for how in (signal.SIGHUP, signal.SIGUSR1):
+        e, other = Endpoint(), Endpoint()
+        u = Uploader(e.url(), interval="60s", verbose=False)
+        u.says("Discovered 0 files")
+        u.write_conf("no-such-directive yes\n")
+        u.proc.send_signal(how)
+        ok(u.says("error: .*/conf:\\d+: .*no-such-directive.*; the old configuration stays in force\n"),
+           "a broken configuration is refused", u.text())
+        u.put()
+        ok(u.empty() and len(e.seen) == 1, "the old one is in force", u.text())
+        os.unlink(u.conf)
+        u.proc.send_signal(how)
+        ok(wait(lambda: u.text().count("stays in force") == 2), "so is it without a file", u.text())
+        u.url, u.verbose = other.url(), True
+        u.write_conf()
+        u.proc.send_signal(how)
+        ok(u.says("configuration .*/conf read again\n"), "a good one is taken", u.text())
+        name = u.put()
+        ok(u.empty() and len(other.seen) == 1 and len(e.seen) == 1, "events go to the new address")
+        ok(u.says("Signals: Transferred %s successfully." % name), "verbosely", u.text())
+        ok(u.proc.poll() is None, "the same process")
+        u.stop()
+        e.close()
+        other.close()
+
+
+def t_no_key():
+    u = Uploader("", key=None, start=False)
+    names = [u.put() for _ in range(3)]
+    u.start()
+    ok(u.says("there is no <signals> block with an api-key: events are kept in .*/spool/events, "
+              "nothing is uploaded\n"), "nowhere to send to: said", u.text())
+    names.append(u.put())
+    time.sleep(0.3)
+    ok(len(u.text().splitlines()) == 1, "once", u.text())
+    ok(u.left() == names, "everything is kept")
+    e = Endpoint()
+    u.url, u.key = e.url(), KEY
+    u.write_conf()
+    u.proc.send_signal(signal.SIGHUP)
+    ok(u.empty() and len(e.seen) == 4, "and sent once there is somewhere", u.text())
+    u.stop()
+    e.close()
+
+
+def t_dead_writer():
+    e = Endpoint()
+    u = Uploader(e.url(), start=False)
+    whole = LINE % 1 + LINE % 2
+    name = "sp1-%016X.json" % 77
+    with open(os.path.join(u.open, name), "w") as f:
+        f.write(whole + (LINE % 3)[:50])
+    u.start()
+    ok(wait(lambda: e.seen), "what a dead writer left is sent", u.text())
+    ok(e.texts() == [whole], "its whole lines", e.texts())
+    ok(u.says("warning: .*%s" % name), "and it is said", u.text())
+    name = "sp1-%016X.json" % 78
+    with open(os.path.join(u.open, name), "w") as f:
+        f.write(LINE % 4)
+    ok(wait(lambda: len(e.seen) == 2), "later, too", u.text())
+    u.stop()
+    e.close()
+
+
+def t_tls():
+    if shutil.which("openssl") is None:
+        ok(True, "# SKIP no openssl command")
+        return
+    cert, key = os.path.join(top, "cert.pem"), os.path.join(top, "key.pem")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=test",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", cert],
+                   check=True, capture_output=True)
+    e = Endpoint(tls=(cert, key))
+    u = Uploader(e.url())
+    name = u.put()
+    ok(u.says("kept: 127.0.0.1:\\d+: SSL certificate problem: .* \\(check ca-file"),
+       "an unknown certificate is refused", u.text())
+    ok(not e.seen and u.left() == [name], "nothing was sent")
+    u.extra = "  ca-file %s\n" % cert
+    u.write_conf()
+    u.proc.send_signal(signal.SIGHUP)
+    ok(u.empty(), "with ca-file it is trusted", u.text())
+    u.url = e.url().replace("127.0.0.1", "localhost")
+    u.write_conf()
+    u.proc.send_signal(signal.SIGHUP)
+    u.says("(?s)read again.*read again")
+    u.put()
+    ok(u.says("kept: localhost:\\d+: .*(does not match|no alternative)"), "but not for another name", u.text())
+    u.stop()
+    e.close()
+
+
+def t_slow():
+    e = Endpoint(script=[after(3, taken)])
+    u = Uploader(e.url())
+    u.put()
+    ok(u.empty(8) and len(e.seen) == 1, "an endpoint that thinks for three seconds", u.text())
+    u.stop()
+    e.close()
+
+
+def t_options():
+    def call(*args):
+        return subprocess.run((PROGRAM,) + args, capture_output=True, text=True, timeout=20)
+    p = call("-V")
+    ok(p.returncode == 0 and re.fullmatch(r"signalpost-uploader \S+\n", p.stdout), "-V", p)
+    for args in (["-x"], ["-c"], ["word"]):
+        p = call(*args)
+        ok(p.returncode == 64 and "usage: signalpost-uploader [-fnV] [-c file]" in p.stderr,
+           "usage: %s" % args, p)
+    u = Uploader("http://127.0.0.1:1/", start=False)
+    p = call("-n", "-c", u.conf)
+    ok(p.returncode == 0 and p.stdout == "%s: good\n" % u.conf, "-n, good", p)
+    u.write_conf("nonsense\n")
+    for args in (["-n"], ["-f"], []):
+        p = call("-c", u.conf, *args)
+        ok(p.returncode == 78 and re.search(r"/conf:\d+: ", p.stderr), "a broken file: 78 %s" % args, p)
+    p = call("-f", "-c", os.path.join(top, "none"))
+    ok(p.returncode == 78 and "none" in p.stderr, "no file: 78", p)
+
+
+def t_background():
+    e = Endpoint()
+    u = Uploader(e.url(), start=False)
+    p = subprocess.run([PROGRAM, "-c", u.conf], capture_output=True, text=True, timeout=20)
+    ok(p.returncode == 0 and p.stderr == "", "without -f the parent ends with 0 when it is up", p)
+    with open(os.path.join(u.spool, "uploader.lock")) as f:
+        pid = int(f.read())
+    u.put()
+    ok(u.empty(), "and the child works")
+    ok(os.getsid(pid) == pid, "in a session of its own")
+    ok(os.readlink("/proc/%d/fd/2" % pid) == "/dev/null", "with nothing of the terminal")
+    os.kill(pid, signal.SIGTERM)
+    ok(wait(lambda: not os.path.exists("/proc/%d" % pid) or
+            open("/proc/%d/stat" % pid).read().split()[2] == "Z", 3), "SIGTERM ends it")
+    e.close()
+
+
+def t_systemd():
+    linked = subprocess.run(["ldd", PROGRAM], capture_output=True, text=True).stdout
+    if "libsystemd" not in linked:
+        ok(True, "# SKIP built without libsystemd")
+        return
+    path = os.path.join(top, "notify")
+    s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    s.bind(path)
+    s.settimeout(10)
+    e = Endpoint()
+    u = Uploader(e.url(), env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "600000"})
+    ok(s.recv(200) == b"READY=1", "READY=1")
+    ok(s.recv(200) == b"WATCHDOG=1", "WATCHDOG=1")
+    u.proc.send_signal(signal.SIGHUP)
+    got = [b""]
+    while not got[-1].startswith(b"RELOADING=1"):
+        got.append(s.recv(200))
+    ok(b"\nMONOTONIC_USEC=" in got[-1], "RELOADING=1", got)
+    ok(s.recv(200) == b"READY=1", "READY=1 again")
+    u.stop()
+    s.settimeout(1)
+    while got[-1] != b"STOPPING=1":
+        got.append(s.recv(200))
+    ok(True, "STOPPING=1")
+    s.close()
+    e.close()
+
+
+def t_descriptors():
+    """Nothing is left open by trouble."""
+    e = Endpoint(usual=lambda h: [reset, taken, answer(200, "x")][len(h.server.seen) % 3](h))
+    u = Uploader(e.url())
+    u.says("Discovered 0 files")
+    before = len(os.listdir("/proc/%d/fd" % u.proc.pid))
+    for _ in range(4):
+        u.put()
+    ok(u.empty(30), "trouble in turns", u.text())
+    now = len(os.listdir("/proc/%d/fd" % u.proc.pid))
+    ok(now <= before + 2, "descriptors: %d, then %d" % (before, now))
+    u.stop()
+    e.close()
+
+
+def main():
+    global top
+    if not os.access(PROGRAM, os.X_OK):
+        print("1..0 # SKIP %s is not built" % PROGRAM)
+        return 0
+    top = tempfile.mkdtemp(prefix="it-uploader.")
+    os.chmod(top, 0o700)
+    # This one takes its time: it runs beside the others.
+    stalled = Endpoint(script=[hang])
+    stuck = Uploader(stalled.url(), interval="60s")
+    stuck.put()
+    began = time.monotonic()
+    only = sys.argv[1:]
+    try:
+        for name, test in sorted(globals().items()):
+            if not name.startswith("t_") or (only and name not in only):
+                continue
+            print("# " + name)
+            try:
+                test()
+            except Exception:
+                ok(False, name, traceback.format_exc())
+        if not only:
+            print("# an endpoint that never answers")
+            ok(stuck.says("kept: 127.0.0.1:\\d+: .*next try in", 60 - (time.monotonic() - began)),
+               "a stalled transfer is given up", stuck.text())
+            ok(stuck.empty(8), "and tried again", stuck.text())
+            ok(29 <= stalled.seen[1]["at"] - stalled.seen[0]["at"] < 50, "after some 30 s",
+               stalled.seen[1]["at"] - stalled.seen[0]["at"])
+    finally:
+        stuck.stop()
+        for u in live:  # those of tests that failed half way
+            u.stop(signal.SIGKILL)
+    stalled.close()
+    leak = [p for p in everything if os.path.exists(p) and KEY in open(p, errors="replace").read().lower()]
+    ok(not leak, "the api-key is in no log", leak)
+    shutil.rmtree(top)
+    print("1..%d" % run)
+    return failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
