@@ -43,6 +43,7 @@ buf_reserve(struct buf *b, size_t n)
 
 		b->room = room < 64 ? 64 : room;
 		b->p = xrealloc(b->p, b->room, 1);
+		b->p[b->len] = '\0';
 	}
 	return true;
 }

@@ -30,13 +30,14 @@ clock_mono_ms(void)
 const char *
 clock_iso(int64_t wall_ms, char out[CLOCK_ISO_SIZE])
 {
-	time_t s = wall_ms / 1000;
+	int ms = (int)(((wall_ms % 1000) + 1000) % 1000);
+	time_t s = wall_ms / 1000 - (wall_ms % 1000 < 0);
 	char text[64];
 	struct tm tm = { 0 };
 
 	gmtime_r(&s, &tm);
 	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year + 1900,
-	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, (int)(wall_ms % 1000));
+	    tm.tm_mon + 1, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, ms);
 	snprintf(out, CLOCK_ISO_SIZE, "%.24s", text);
 	return out;
 }
@@ -52,8 +53,8 @@ clock_mail(int64_t wall_s, char out[CLOCK_MAIL_SIZE])
 	struct tm tm = { 0 };
 
 	gmtime_r(&s, &tm);
-	snprintf(out, CLOCK_MAIL_SIZE, "%s, %02d %s %04d %02d:%02d:%02d +0000", days[tm.tm_wday % 7],
-	    tm.tm_mday % 100, months[tm.tm_mon % 12], (tm.tm_year + 1900) % 10000, tm.tm_hour % 100,
-	    tm.tm_min % 100, tm.tm_sec % 100);
+	snprintf(out, CLOCK_MAIL_SIZE, "%s, %02d %s %04d %02d:%02d:%02d +0000",
+	    days[tm.tm_wday % 7], tm.tm_mday % 100, months[tm.tm_mon % 12],
+	    (tm.tm_year + 1900) % 10000, tm.tm_hour % 100, tm.tm_min % 100, tm.tm_sec % 100);
 	return out;
 }

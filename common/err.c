@@ -18,10 +18,12 @@ err_text(struct err *e, int errnum, const char *fmt, ...)
 	vsnprintf(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	if (errnum != 0) {
-		size_t used = strlen(text);
+		const char *reason = strerror_r(errnum, why, sizeof(why));
+		size_t used = strlen(text), room = sizeof(text) - strlen(reason) - sizeof(": ");
 
-		snprintf(text + used, sizeof(text) - used, ": %s",
-		    strerror_r(errnum, why, sizeof(why)));
+		/* Of a text that is too long the reason is what matters. */
+		used = used < room ? used : room;
+		snprintf(text + used, sizeof(text) - used, ": %s", reason);
 	}
 	for (char *c = text; *c != '\0'; c++)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)

@@ -1,6 +1,7 @@
 #include "common/file.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -69,10 +70,12 @@ file_sync_dir(int dirfd, const char *what, struct err *e)
 int
 file_replace(int dirfd, const char *name, struct slice data, mode_t mode, struct err *e)
 {
+	static atomic_uint serial; /* threads may replace the same file at the same time */
 	char tmp[300];
 	int fd, rc = 0;
 
-	if (snprintf(tmp, sizeof(tmp), "%s.%ld.tmp", name, (long)getpid()) >= (int)sizeof(tmp))
+	if (snprintf(tmp, sizeof(tmp), "%s.%ld.%u.tmp", name, (long)getpid(),
+		atomic_fetch_add(&serial, 1)) >= (int)sizeof(tmp))
 		return err_set(e, "%s: name too long", name);
 	/* What a process with our pid left behind when it died is debris. */
 	unlinkat(dirfd, tmp, 0);
