@@ -58,7 +58,10 @@ loader_warnings(struct check *c)
 	for (size_t i = 0; i < c->conf->n_warnings; i++) {
 		const struct conf_warning *w = &c->conf->warnings[i];
 
-		warning(c, "%s:%u: %s", w->at.file, w->at.line, w->text);
+		if (w->at.line > 0)
+			warning(c, "%s:%u: %s", w->at.file, w->at.line, w->text);
+		else
+			warning(c, "%s: %s", w->at.file, w->text);
 	}
 }
 
