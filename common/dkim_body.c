@@ -118,7 +118,7 @@ may_shrink(const char *p)
 	return (tabs | (blanks & after)) != 0;
 }
 
-/* Bytes up to the first tab, or blank that is the last or has white space behind it. */
+/* Bytes up to the first tab, or blank with white space behind it. */
 static size_t
 plain_length(struct slice s)
 {
@@ -133,32 +133,67 @@ plain_length(struct slice s)
 		}
 		for (; i < s.len && i < end; i++)
 			if (s.p[i] == '\t' ||
-			    (s.p[i] == ' ' && (i + 1 == s.len || is_wsp(s.p[i + 1]))))
+			    (s.p[i] == ' ' && i + 1 < s.len && is_wsp(s.p[i + 1])))
 				return i;
 	}
 	return i;
 }
 
+/*
+ * Text with each run of white space as one SP. What is written and then not kept
+ * is written over: without a branch for each byte, layout by blanks costs no more
+ * than other text.
+ */
+static void
+put_shrunk(struct dkim_body *b, struct slice s)
+{
+	bool before = false;
+
+	while (s.len > 0) {
+		struct slice part = slice_head(s, STAGE / 2);
+		char *start, *to;
+
+		if (part.len > STAGE - b->staged)
+			flush(b);
+		start = to = b->stage + b->staged;
+		for (size_t i = 0; i < part.len; i++) {
+			bool wsp = is_wsp(part.p[i]);
+
+			*to = wsp ? ' ' : part.p[i];
+			to += !(wsp && before);
+			before = wsp;
+		}
+		b->staged += (size_t)(to - start);
+		b->length += (size_t)(to - start);
+		s = slice_skip(s, part.len);
+	}
+}
+
+/* White space at an end of the piece may go on in the next one, or be the line's end. */
 static void
 add_relaxed(struct dkim_body *b, struct slice s)
 {
-	for (;;) {
-		size_t n = 0;
+	bool wsp_behind;
+	size_t n = 0;
 
-		while (n < s.len && is_wsp(s.p[n]))
-			n++;
-		if (n > 0)
-			b->wsp = true;
-		s = slice_skip(s, n);
-		if (s.len == 0)
-			return;
-		if (b->wsp)
-			put_text(b, SLICE_LIT(" "));
-		b->wsp = false;
-		n = plain_length(s);
-		put_text(b, slice_head(s, n));
-		s = slice_skip(s, n);
-	}
+	while (n < s.len && is_wsp(s.p[n]))
+		n++;
+	if (n > 0)
+		b->wsp = true;
+	s = slice_skip(s, n);
+	n = s.len;
+	while (n > 0 && is_wsp(s.p[n - 1]))
+		n--;
+	wsp_behind = n < s.len;
+	s.len = n;
+	if (s.len == 0)
+		return;
+	if (b->wsp)
+		put_text(b, SLICE_LIT(" "));
+	n = plain_length(s);
+	put_text(b, slice_head(s, n));
+	put_shrunk(b, slice_skip(s, n));
+	b->wsp = wsp_behind;
 }
 
 /* Part of a line, without its line end. */

@@ -104,10 +104,13 @@ no_passphrase(char *buf, int size, int rwflag, void *wanted)
 static EVP_PKEY *
 parse_pem(const char *name, struct slice pem, struct err *e)
 {
-	BIO *bio = BIO_new_mem_buf(pem.len > 0 ? pem.p : "", (int)pem.len);
 	bool wants_passphrase = false;
 	EVP_PKEY *pkey;
+	BIO *bio;
 
+	if (pem.len == 0)
+		pem = SLICE_LIT(""); /* libcrypto and memmem() take no NULL */
+	bio = BIO_new_mem_buf(pem.p, (int)pem.len);
 	if (bio == NULL) {
 		crypto_error(e, name);
 		return NULL;
