@@ -449,6 +449,14 @@ drop_body(struct request *r)
 	buf_free(&r->body);
 }
 
+static uint64_t
+bodies_max(const struct request *r)
+{
+	uint64_t two = 2 * r->settings->max_body;
+
+	return two > BODIES_MAX ? two : BODIES_MAX;
+}
+
 static enum MHD_Result
 take_body(struct request *r, struct slice piece)
 {
@@ -459,7 +467,7 @@ take_body(struct request *r, struct slice piece)
 		return MHD_NO;
 	if (r->decided)
 		return r->taken / 4 > r->settings->max_body ? MHD_NO : MHD_YES;
-	if (atomic_fetch_add(&s->bodies, piece.len) + piece.len > BODIES_MAX) {
+	if (atomic_fetch_add(&s->bodies, piece.len) + piece.len > bodies_max(r)) {
 		atomic_fetch_sub(&s->bodies, piece.len);
 		answer_error(&r->answer, 503, NULL, "too many batches at once");
 		r->answer.retry_after_s = 1;
