@@ -12,27 +12,41 @@
 
 /* ---- what is wrong with some bytes ---- */
 
+typedef unsigned char lanes __attribute__((vector_size(16)));
+
+/* 8-bit bytes, NUL, a bare CR: sixteen at a time, each next to the byte behind it. */
 static bool
-has_8bit(struct slice s)
+has_bad_byte(struct slice s)
 {
-	uint64_t seen = 0, word[4];
+	const lanes zero = { 0 }, cr = zero + '\r', lf = zero + '\n', high = zero + 0x80;
+	lanes bad = zero, here, next;
+	uint64_t word[2];
 	size_t i = 0;
 
-	for (; s.len - i >= sizeof(word); i += sizeof(word)) {
-		memcpy(word, s.p + i, sizeof(word));
-		if (((word[0] | word[1] | word[2] | word[3]) & 0x8080808080808080u) != 0)
-			return true;
+	for (; s.len - i > sizeof(lanes); i += sizeof(lanes)) {
+		memcpy(&here, s.p + i, sizeof(here));
+		memcpy(&next, s.p + i + 1, sizeof(next));
+		bad |= (here & high) | (lanes)(here == zero);
+		bad |= (lanes)(here == cr) & (lanes)(next != lf);
 	}
+	memcpy(word, &bad, sizeof(word));
+	if ((word[0] | word[1]) != 0)
+		return true;
 	for (; i < s.len; i++)
-		seen |= (unsigned char)s.p[i];
-	return (seen & 0x80) != 0;
+		if ((unsigned char)s.p[i] >= 0x80 || s.p[i] == '\0' ||
+		    (s.p[i] == '\r' && (i + 1 == s.len || s.p[i + 1] != '\n')))
+			return true;
+	return false;
 }
 
+/* Controls that no MTA passes on as they are. 8-bit bytes may stand in a header. */
 static bool
-has_bare_cr(struct slice s)
+has_bad_control(struct slice s)
 {
 	size_t at;
 
+	if (slice_find(s, '\0') < s.len)
+		return true;
 	while ((at = slice_find(s, '\r')) < s.len) {
 		if (at + 1 == s.len || s.p[at + 1] != '\n')
 			return true;
@@ -63,7 +77,7 @@ has_long_line(struct slice s)
 static bool
 is_flawed(struct slice s)
 {
-	return has_8bit(s) || has_long_line(s) || has_bare_cr(s) || slice_find(s, '\0') < s.len;
+	return has_bad_byte(s) || has_long_line(s);
 }
 
 /* ---- the plan: what is done to each part ---- */
@@ -140,8 +154,7 @@ look_at_headers(struct work *w)
 		if (i > 0) {
 			w->outside |= is_flawed(between(w, at, offset(w, header)));
 			p->fold = has_long_line(header) && !p->part.sealed;
-			if ((has_long_line(header) && p->part.sealed) || has_bare_cr(header) ||
-			    slice_find(header, '\0') < header.len)
+			if ((has_long_line(header) && p->part.sealed) || has_bad_control(header))
 				w->report->unsafe = true;
 		}
 		at = offset(w, p->part.body) + p->part.body.len;
