@@ -12,7 +12,6 @@ import shutil
 import signal
 import socket
 import ssl
-import stat
 import struct
 import subprocess
 import sys
@@ -105,6 +104,7 @@ def after(seconds, then):
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # header and body are two writes
 
     def log_message(self, *args):
         pass
@@ -793,11 +793,12 @@ def main():
         for name, test in sorted(globals().items()):
             if not name.startswith("t_") or (only and name not in only):
                 continue
-            print("# " + name)
+            start = time.monotonic()
             try:
                 test()
             except Exception:
                 ok(False, name, traceback.format_exc())
+            print("# %s: %.1f s" % (name, time.monotonic() - start))
         if not only:
             print("# an endpoint that never answers")
             ok(stuck.says("kept: 127.0.0.1:\\d+: .*next try in", 60 - (time.monotonic() - began)),
