@@ -50,7 +50,7 @@ event_text_parse(struct slice text, int depth, struct err *e)
 		err_text(e, 0, "not JSON");
 		return NULL;
 	}
-	/* json-c counts the innermost value as a level too. */
+	/* json-c counts a value in the innermost container as a level too. */
 	tok = json_tokener_new_ex(depth + 1);
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
 	object = json_tokener_parse_ex(tok, text.p, (int)text.len);
@@ -63,7 +63,9 @@ event_text_parse(struct slice text, int depth, struct err *e)
 	}
 	if (object == NULL)
 		err_text(e, 0, "not JSON: %s",
-		    error == json_tokener_success ? "null" : json_tokener_error_desc(error));
+		    error == json_tokener_success    ? "null"
+		    : error == json_tokener_continue ? "incomplete"
+						     : json_tokener_error_desc(error));
 	json_tokener_free(tok);
 	return object;
 }
