@@ -387,10 +387,13 @@ enum conf_relay { CONF_RELAY_NO, CONF_RELAY_YES, CONF_RELAY_BOUNCE, CONF_RELAY_F
 /*
  * Is this recipient ours without relaying rights: relay-domain, relay-address,
  * host-name (YES), or in a processor's address list (BOUNCE, FEEDBACK, which come first)?
- * A recipient without a domain is a user of this host, hence ours. One that asks to be
- * passed on ("user%elsewhere@ours", "elsewhere!user@ours") is not, since MTAs obey that.
+ * Without a domain only "postmaster" is ours. A recipient that asks to be passed on
+ * ("user%elsewhere@ours", "elsewhere!user@ours") is not, since MTAs obey that.
  */
 enum conf_relay conf_relay_for(const struct conf *c, struct slice rcpt);
+
+/* The smtp-user behind an authenticated name, "user" or "user@realm" as the MTA gives it, or NULL. */
+const struct conf_smtp_user *conf_user_find(const struct conf *c, const char *auth_user);
 
 const struct conf_vmta *conf_vmta_find(const struct conf *c, const char *name);
 const struct conf_pool *conf_pool_find(const struct conf *c, const char *name);

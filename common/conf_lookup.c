@@ -201,9 +201,10 @@ conf_relay_for(const struct conf *c, struct slice rcpt)
 		return CONF_RELAY_FEEDBACK;
 	if (is_routed(r.local))
 		return CONF_RELAY_NO;
-	/* No domain: a user of this host (RFC 5321 4.5.1: postmaster must work). */
-	if (r.domain.len == 0 || domain_is_ours(c, r.domain) ||
-	    in_addresses(c, &c->priv->relay_addresses, &r))
+	/* RFC 5321 4.5.1: postmaster works without a domain; nobody else needs to. */
+	if (r.domain.len == 0)
+		return slice_eqi(r.local, SLICE_LIT("postmaster")) ? CONF_RELAY_YES : CONF_RELAY_NO;
+	if (domain_is_ours(c, r.domain) || in_addresses(c, &c->priv->relay_addresses, &r))
 		return CONF_RELAY_YES;
 	return CONF_RELAY_NO;
 }
@@ -291,9 +292,8 @@ listener_of(const struct conf *c, const struct conf_peer *peer)
 	return found;
 }
 
-/* "user" or "user@realm", as the MTA gives it. */
-static const struct conf_smtp_user *
-user_of(const struct conf *c, const char *auth_user)
+const struct conf_smtp_user *
+conf_user_find(const struct conf *c, const char *auth_user)
 {
 	struct slice s = slice_str(auth_user);
 	const struct conf_smtp_user *u = conf_names_find(&c->priv->users, s);
@@ -325,7 +325,7 @@ conf_source_for(const struct conf *c, const struct conf_peer *peer, struct conf_
 	if (peer->auth_user == NULL)
 		return;
 	merge_kind(c, CONF_SOURCE_AUTH, NULL, out);
-	u = user_of(c, peer->auth_user);
+	u = conf_user_find(c, peer->auth_user);
 	if (u != NULL && u->source != NULL)
 		merge_kind(c, CONF_SOURCE_NAME, u->source, out);
 }

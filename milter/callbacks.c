@@ -95,6 +95,7 @@ static void
 log_refusal(SMFICTX *ctx, const struct session *s, const char *stage, struct slice rcpt,
     const struct policy_answer *a)
 {
+	char reply[sizeof(a->text) + 24];
 	struct buf line;
 
 	buf_init(&line, LOG_LINE_MAX);
@@ -106,7 +107,8 @@ log_refusal(SMFICTX *ctx, const struct session *s, const char *stage, struct sli
 		outgoing_log_value(&line, "from", buf_slice(&s->tx.from));
 	if (rcpt.len > 0)
 		outgoing_log_value(&line, "to", rcpt);
-	buf_printf(&line, " reply=\"%s %s %s\"", a->code, a->xcode, a->text);
+	snprintf(reply, sizeof(reply), "%s %s %s", a->code, a->xcode, a->text);
+	outgoing_log_value(&line, "reply", slice_str(reply));
 	log_info("%s", buf_str(&line));
 	buf_free(&line);
 }

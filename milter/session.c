@@ -93,11 +93,17 @@ session_begin(struct session *s, const char *path)
 	struct transaction *tx = &s->tx;
 	const struct conf *c;
 
+	const struct conf_smtp_user *user;
+
 	session_end(s);
 	s->local = s->maybe_local && path[0] != '<';
 	s->in_transaction = true;
 	tx->settings = reload_acquire();
 	c = reload_context(tx->settings)->conf;
+	/* Postfix adds a realm to what the client said; the configuration's name is the user's. */
+	user = s->auth_user != NULL ? conf_user_find(c, s->auth_user) : NULL;
+	if (user != NULL && strcmp(user->name, s->auth_user) != 0)
+		session_set_user(s, user->name);
 	session_source(s, c, &tx->source);
 	buf_init(&tx->from, 4096);
 	buf_add(&tx->from, session_path(path));
