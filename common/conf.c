@@ -278,7 +278,7 @@ take_directive(struct builder *b, struct conf_block *block, const struct conf_ro
 	} else {
 		item = item_for(b, block, row, at);
 		item->row = row;
-		item->name = name;
+		item->name = (row->flags & CONF_ROW_FAMILY) != 0 ? name : row->name;
 		item->at = at;
 		item->text = conf_mem_dup(b->mem, buf_slice(&v.text));
 		item->ref = v.ref;

@@ -75,7 +75,7 @@ const struct conf_row conf_rows[] = {
 	{ "postmaster", G, T(address), AT(conf, postmaster), NULL, MTA, 0, .help = "who gets mail for the postmaster" },
 	{ "host-name", G, T(host), AT(conf, host_names), NULL, MILTER | MTA, REPEAT, .help = "name of this host; mail for it is ours" },
 	{ "node-name", G, T(text), AT(conf, node_name), "the host's name", MILTER | UPLOADER, COMPUTED, .help = "name of this node in every event id; must differ on every host" },
-	{ "smtp-listener", G, T(listener), AT(conf, n_listeners), NULL, MILTER | MTA, REPEAT, .help = "address and port to take mail on; the named source then applies" },
+	{ "smtp-listener", G, T(listener), AT(conf, n_listeners), NULL, MILTER | MTA, REPEAT, .refers = CONF_TO_SOURCE, .help = "address and port to take mail on; the named source then applies" },
 	{ "smtp-server-tls-certificate", G, T(certificate), SPAN(conf, tls_certificate, tls_certificate_password), NULL, MTA, SECRET, .help = "certificate and key for STARTTLS, PEM" },
 	{ "smtp-server-tls-allow-tlsv1", G, T(bool), AT(conf, tls_v1), "no", MTA, 0, .help = "allow TLS 1.0" },
 	{ "smtp-server-tls-allow-tlsv1.1", G, T(bool), AT(conf, tls_v1_1), "no", MTA, 0, .help = "allow TLS 1.1" },
