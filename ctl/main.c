@@ -27,7 +27,8 @@ static const struct command commands[] = {
 	{ "directives", cmd_directives, "directives [-m]",
 	    "all directives, who acts on each, and defaults" },
 	{ "genkey", cmd_genkey,
-	    "genkey dkim [-a rsa|ed25519] [-b bits] [-s selector] [-d domain] file\n"
+	    "genkey dkim -s selector -d domain [-a rsa-sha256 | ed25519-sha256 | both]\n"
+	    "            [-b bits] [-o file]\n"
 	    "genkey token [-c file | directory]",
 	    "make a DKIM key and show its DNS record, or a token key" },
 	{ "help", cmd_help, "help [command]", "this list, or how a command is used" },

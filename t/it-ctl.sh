@@ -4,6 +4,7 @@
 . "${srcdir:-.}/t/lib/it.sh"
 signalpost=${SIGNALPOST:-$build/signalpost}
 it_begin ctl
+[ -x "$signalpost" ] || it_bail "$signalpost is not built"
 
 # run ARGUMENT...: $rc, $out (standard output), $err (standard error)
 run() {
@@ -45,7 +46,7 @@ for c in $commands; do
 	is "$c -Z: nothing on standard output" "$out" ""
 done
 for wrong in "check x" "directives x" "jobid" "version x" "help x y" "mta-config" "mta-config exim" \
-	"rewrite" "rewrite a b" "genkey" "genkey x"; do
+	"rewrite" "rewrite a b" "genkey" "genkey x" "genkey dkim" "genkey token a b"; do
 	# shellcheck disable=SC2086 # words
 	run $wrong
 	is "$wrong: 64" "$rc" 64
@@ -77,11 +78,11 @@ has "standard output full: said" "$(cat "$D/err")" "signalpost: standard output:
 run jobid 'Summer sale "2026"'
 is "jobid of a text" "$rc $out" "0 Summer_sale__2026_"
 is "a short one says nothing more" "$err" ""
-run jobid a ' b ' 'c d' ''
-is "one line for each text, not trimmed" "$out:" "a
+run jobid a ' b ' '' 'c d'
+is "one line for each text, not trimmed" "$out" "a
 _b_
-c_d
-:"
+
+c_d"
 run jobid -- -x
 is "behind -- all is text" "$rc $out" "0 -x"
 run jobid a -x --
@@ -170,7 +171,7 @@ hasnt "good: no secret is shown" "$out$err" "$secret"
 chmod 644 "$D"/keys/*.key
 run check -c "$D/good.conf"
 is "a token key that others may read: 78" "$rc" 78
-has "a token key that others may read: named" "$err" "error: $D/good.conf: token-keys: $D/keys/"
+has "a token key that others may read: named" "$err" "error: $D/good.conf: token-keys: $D/keys: "
 chmod 640 "$D"/keys/*.key
 
 # What is said of several mistakes, in one go.
@@ -211,8 +212,12 @@ is "a DKIM key that is not there: still good" "$rc" 0
 is "a DKIM key that is not there: a warning" "$err" "warning: $D/key.conf:1: domain-key: $D/dkim.pem:\
  No such file or directory; signalpost-milter will not start until it is there"
 has "a DKIM key that is not there: counted" "$out" "configuration is good, 1 warning"
-openssl genrsa -out "$D/dkim.pem" 2048 2>/dev/null
-chmod 640 "$D/dkim.pem"
+run genkey dkim -s s1 -d example.com -o "$D/dkim.pem"
+is "genkey dkim: 0" "$rc" 0
+has "genkey dkim: the record" "$out" "s1._domainkey.example.com. IN TXT ("
+has "genkey dkim: the line for the configuration" "$out" "domain-key s1,example.com,$D/dkim.pem"
+run genkey dkim -s s1 -d example.com -o "$D/dkim.pem"
+is "genkey dkim: does not overwrite" "$rc $out" "1 "
 run check -c "$D/key.conf"
 is "a DKIM key" "$rc $err" "0 "
 chmod 644 "$D/dkim.pem"
@@ -220,7 +225,7 @@ run check -c "$D/key.conf"
 is "a DKIM key that others may read: 78" "$rc" 78
 has "a DKIM key that others may read: named" "$err" "error: $D/key.conf:1: domain-key: $D/dkim.pem"
 has "a DKIM key that others may read: counted" "$err" "$D/key.conf: 1 error, 0 warnings"
-chmod 640 "$D/dkim.pem"
+chmod 600 "$D/dkim.pem"
 echo garbage >"$D/dkim.pem"
 run check -c "$D/key.conf"
 is "a DKIM key that is none: 78" "$rc" 78
