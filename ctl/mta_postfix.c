@@ -270,9 +270,12 @@ put_milter(const struct conf *c, FILE *out)
 /* ---- host-name, relay-domain, relay-address, address lists ---- */
 
 static bool
-same_domain(const struct domain_pattern *p, const char *domain)
+is_relay_domain(const struct conf *c, const char *domain)
 {
-	return domain_pattern_match(p, slice_str(domain));
+	for (size_t i = 0; i < c->n_relay_domains; i++)
+		if (domain_pattern_match(&c->relay_domains[i], slice_str(domain)))
+			return true;
+	return false;
 }
 
 static bool
@@ -288,9 +291,8 @@ listed(const struct conf_texts *t, const char *domain)
 static bool
 relayed_on(const struct conf *c, const char *domain)
 {
-	for (size_t i = 0; i < c->n_relay_domains; i++)
-		if (same_domain(&c->relay_domains[i], domain))
-			return true;
+	if (is_relay_domain(c, domain))
+		return true;
 	return listed(&c->bounce.domains, domain) || listed(&c->feedback.domains, domain);
 }
 
@@ -361,7 +363,8 @@ put_relay_domains(const struct conf *c, FILE *out)
 		add_relay_pattern(&c->relay_domains[i], &list, out);
 	for (size_t k = 0; k < COUNT(processors); k++)
 		for (size_t i = 0; i < processors[k]->n; i++)
-			buf_printf(&list, "%s, ", processors[k]->v[i]);
+			if (!is_relay_domain(c, processors[k]->v[i]))
+				buf_printf(&list, "%s, ", processors[k]->v[i]);
 	if (list.len > 2)
 		list.p[list.len -= 2] = '\0';
 	set_main(out, "relay_domains", buf_str(&list));
@@ -729,8 +732,8 @@ put_listeners(const struct conf *c, const struct relay_tables *have, FILE *out)
 	      "\tcase \" $ports \" in\n"
 	      "\t*\" ${port:-none} \"*) ;;\n"
 	      "\t*)\n"
-	      "\t\tcase $name$rest in\n"
-	      "\t\tsmtp[!a-z]* | *signalpost/guard.cidr*) ;;\n"
+	      "\t\tcase \"$name $rest\" in\n"
+	      "\t\t\"smtp \"* | *signalpost/guard.cidr*) ;;\n"
 	      "\t\t*) continue ;;\n"
 	      "\t\tesac\n"
 	      "\t\t;;\n"
@@ -745,21 +748,32 @@ put_listeners(const struct conf *c, const struct relay_tables *have, FILE *out)
 
 /* ---- sizes, queue times, virtual MTAs ---- */
 
+static uint64_t
+larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
 static void
 put_sizes(const struct conf *c, FILE *out)
 {
+	const struct conf_peer pickup = { .addr = NULL };
 	struct conf_source s;
 	uint64_t most = 0;
 
-	for (size_t i = 0; i < c->n_sources; i++)
-		if (c->sources[i].kind != CONF_SOURCE_TRANSMISSIONS &&
-		    c->sources[i].max_message_size > most)
-			most = c->sources[i].max_message_size;
 	for (size_t i = 0; i < c->n_listeners; i++) {
 		stranger_at(c, &c->listeners[i], NULL, &s);
-		if (s.max_message_size > most)
-			most = s.max_message_size;
+		most = larger(most, s.max_message_size);
+		stranger_at(c, &c->listeners[i], some_user(c), &s);
+		most = larger(most, s.max_message_size);
 	}
+	for (size_t i = 0; i < c->n_sources; i++)
+		if (c->sources[i].kind == CONF_SOURCE_NET && !is_everybody(&c->sources[i])) {
+			client_in(c, &c->sources[i].net, &s);
+			most = larger(most, s.max_message_size);
+		}
+	conf_source_for(c, &pickup, &s);
+	most = larger(most, s.max_message_size);
 	fputs("\n# max-message-size: the largest of all sources (0 is no limit)\n", out);
 	fputs("set_main 'mailbox_size_limit = 0'\nset_main 'virtual_mailbox_limit = 0'\n", out);
 	set_main_number(out, "message_size_limit", most == CONF_UNLIMITED ? 0 : most, "");

@@ -15,7 +15,7 @@ result() { # result STATUS TEXT OUTPUT
 	fi
 }
 
-for script in bootstrap .ci/run t/*.sh t/lib/*.sh bench/milter etc/demo/run; do
+for script in bootstrap .ci/run t/*.sh t/lib/*.sh t/demo/run; do
 	[ -f "$script" ] || continue
 	if command -v shellcheck >/dev/null 2>&1; then
 		out=$(shellcheck -x -s sh "$script" 2>&1)
@@ -25,7 +25,7 @@ for script in bootstrap .ci/run t/*.sh t/lib/*.sh bench/milter etc/demo/run; do
 		result $? "$script (syntax only; no shellcheck)" "$out"
 	fi
 done
-for script in t/*.py t/lib/*.py bench/*.py; do
+for script in t/*.py t/lib/*.py bench/milter; do
 	[ -f "$script" ] || continue
 	out=$(python3 -c 'import ast, sys; ast.parse(open(sys.argv[1]).read())' "$script" 2>&1)
 	result $? "$script" "$out"
