@@ -93,8 +93,14 @@ bool dkim_is_never_header(struct slice name);
 
 /* ---- the signature ---- */
 
+/*
+ * Can it be a selector or a domain: labels of letters, digits, '-' and '_', with dots
+ * between them, 63 bytes each and 253 in all at most? NULL can't.
+ */
+bool dkim_is_host_name(const char *s);
+
 struct dkim_signing {
-	/* s= and d=: letters, digits, '-', '_' and '.' only */
+	/* s= and d=; see dkim_is_host_name() */
 	const char *selector, *domain;
 	/* i=: [LOCAL]@DOMAIN, where DOMAIN is d= or below it; empty: left out */
 	struct slice identity;

@@ -86,14 +86,19 @@ is_host_char(char c)
 }
 
 /* A domain that came out of a message must not bring tags of its own. */
-static bool
-is_host_name(const char *s)
+bool
+dkim_is_host_name(const char *s)
 {
-	size_t n = 0;
+	size_t n = 0, label = 0;
 
-	while (s != NULL && s[n] != '\0' && is_host_char(s[n]))
-		n++;
-	return n > 0 && n <= 253 && s[n] == '\0' && s[0] != '.' && s[n - 1] != '.';
+	if (s == NULL)
+		return false;
+	for (; is_host_char(s[n]); n++) {
+		label = s[n] == '.' ? 0 : label + 1;
+		if (label > 63 || (label == 0 && (n == 0 || s[n - 1] == '.')))
+			return false;
+	}
+	return s[n] == '\0' && label > 0 && n <= 253;
 }
 
 /* RFC 6376 3.5, i=: the domain is the same as d= or below it. */
@@ -112,10 +117,10 @@ identity_fits(struct slice identity, struct slice domain)
 static int
 check_tags(const struct dkim_signing *how, struct err *e)
 {
-	if (!is_host_name(how->selector))
+	if (!dkim_is_host_name(how->selector))
 		return err_set(e, "\"%.100s\" can't be a DKIM selector",
 		    how->selector == NULL ? "" : how->selector);
-	if (!is_host_name(how->domain))
+	if (!dkim_is_host_name(how->domain))
 		return err_set(
 		    e, "\"%.260s\" can't be a DKIM domain", how->domain == NULL ? "" : how->domain);
 	if (how->identity.len > 0 && !identity_fits(how->identity, slice_str(how->domain)))

@@ -193,7 +193,7 @@ spoil() { # spoil NAME SED-COMMAND
 spoil_all() {
 	mkdir "$D/bad"
 	spoil body-changed 's/^x\r$/y\r/'
-	spoil line-added '$a more\r'
+	spoil line-added "\$a more\\r"
 	spoil subject-changed 's/^Subject: test/Subject: text/'
 	spoil second-from 's/^Subject:/From: eve@evil.example\r\nSubject:/'
 	spoil second-subject 's/^Date:/Subject: other\r\nDate:/'

@@ -79,6 +79,44 @@ names(void)
 	}
 }
 
+static void
+host_names(void)
+{
+	static const struct {
+		const char *name;
+		bool good;
+	} rows[] = {
+		{ "s", true },
+		{ "example.com", true },
+		{ "_a-b.2026.X", true },
+		{ "123456789012345678901234567890123456789012345678901234567890123.x", true },
+		{ "1234567890123456789012345678901234567890123456789012345678901234.x", false },
+		{ NULL, false },
+		{ "", false },
+		{ ".", false },
+		{ ".a", false },
+		{ "a.", false },
+		{ "a..b", false },
+		{ "a b", false },
+		{ "a;b", false },
+		{ "a=b", false },
+		{ "a\n", false },
+		{ "b\xc3\xbc", false },
+	};
+	char name[300];
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		ok(dkim_is_host_name(rows[i].name) == rows[i].good, "host name '%s'",
+		    rows[i].name == NULL ? "(null)" : rows[i].name);
+	for (size_t i = 0; i < sizeof(name); i++)
+		name[i] = i % 2 == 0 ? 'a' : '.';
+	name[253] = '\0';
+	ok(dkim_is_host_name(name), "253 bytes");
+	name[253] = '.';
+	name[255] = '\0';
+	ok(!dkim_is_host_name(name), "255 bytes");
+}
+
 /* ---- canonical form of a field ---- */
 
 static void
@@ -643,7 +681,8 @@ long_tags(void)
 	memset(long_name, 'X', 100);
 	long_name[100] = '\0';
 	memset(long_domain, 'd', 200);
-	memcpy(long_domain + 60, ".", 1);
+	for (size_t i = 50; i < 190; i += 50)
+		long_domain[i] = '.';
 	memcpy(long_domain + 196, ".com", 5);
 	how.domain = long_domain;
 	how.extra = extra;
@@ -1069,6 +1108,7 @@ int
 main(void)
 {
 	names();
+	host_names();
 	field_forms();
 	body_forms();
 	known_hashes();
