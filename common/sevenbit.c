@@ -376,7 +376,7 @@ static void
 set_top_label(struct message *m, const char *label)
 {
 	static const char name[] = "Content-Transfer-Encoding";
-	struct message_header *h = message_find(m, name, 0), *other;
+	struct message_header *h = message_find(m, name, 0);
 	char value[32];
 	int n = snprintf(value, sizeof(value), " %s", label);
 
@@ -385,8 +385,8 @@ set_top_label(struct message *m, const char *label)
 		return;
 	}
 	message_set(h, (struct slice){ value, (size_t)n });
-	while ((other = message_find(m, name, message_position(m, h) + 1)) != NULL)
-		other->deleted = true;
+	while ((h = message_find(m, name, message_position(m, h) + 1)) != NULL)
+		h->deleted = true;
 }
 
 static void
