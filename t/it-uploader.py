@@ -7,6 +7,7 @@ import gzip
 import http.server
 import json
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -93,6 +94,20 @@ def half_answer(h):
 def hang(h):
     h.server.released.wait(120)
     h.close_connection = True
+
+
+def endless(first, more):
+    def act(h):
+        h.close_connection = True
+        h.wfile.write(first)
+        while not h.server.released.is_set():
+            h.wfile.write(more)
+    return act
+
+
+endless_headers = endless(b"HTTP/1.1 200 OK\r\n", b"X-More: and more\r\n" * 100)
+endless_body = endless(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                       b"3e8\r\n" + b" " * 1000 + b"\r\n")
 
 
 def after(seconds, then):
@@ -337,7 +352,11 @@ def t_trouble():
         ("202", answer(202, '{"results":{"id":"a"}}'), "HTTP 202 \\(this is not"),
         ("200, cut off", half_answer, "127.0.0.1:\\d+: .*; next try"),
         ("200, 2 MB", answer(200, '{"results":{"id":"%s"}}' % ("x" * 2000000)),
-         "the answer is longer than 1048576 bytes"),
+         "the answer has more than 1048576 bytes, or 65536 of headers"),
+        ("200, endless headers", endless_headers, "the answer has more than 1048576 bytes, or 65536"),
+        ("200, endless body", endless_body, "the answer has more than 1048576 bytes, or 65536"),
+        ("no HTTP", lambda h: h.wfile.write(b"220 mail.example.com ESMTP\r\n"),
+         "127.0.0.1:\\d+: .*; next try"),
         ("reset", reset, "127.0.0.1:\\d+: .*; next try"),
         ("400", error(400, "bad batch"), 'HTTP 400 "bad batch";'),
         ("413", answer(413, ""), "HTTP 413 \\(the endpoint takes less"),
@@ -529,6 +548,41 @@ def t_written_to():
     e.close()
 
 
+def t_rights():
+    if os.geteuid() != 0:
+        ok(True, "# SKIP not root")
+        return
+    e = Endpoint()
+    u = Uploader(e.url(), start=False)
+    nobody = pwd.getpwnam("nobody")
+    with open(u.conf) as f:
+        text = f.read()
+    with open(u.conf, "w") as f:
+        f.write(text.replace('user ""', "user nobody"))
+    u.put()
+    for path in (top, u.dir):
+        os.chmod(path, 0o711)
+    for path, _, _ in os.walk(u.spool):
+        os.chown(path, nobody.pw_uid, nobody.pw_gid)
+    for name in u.left():
+        os.chown(os.path.join(u.events, name), nobody.pw_uid, nobody.pw_gid)
+    u.start()
+    ok(u.empty(), "started by root", u.text())
+    with open("/proc/%d/status" % u.proc.pid) as f:
+        status = f.read()
+    ids = {line.split(":")[0]: line.split()[1:] for line in status.splitlines()}
+    ok(ids["Uid"] == [str(nobody.pw_uid)] * 4 and ids["Gid"] == [str(nobody.pw_gid)] * 4,
+       "it is the user for good", ids)
+    ok("0" not in ids["Groups"], "without root's groups", ids["Groups"])
+    ok(ids["CapEff"] == ["0000000000000000"] and ids["CapPrm"] == ids["CapEff"], "nor capabilities")
+    u.stop()
+    e.close()
+    with open(u.conf, "w") as f:
+        f.write(text.replace('user ""', "user no-such-user"))
+    p = subprocess.run([PROGRAM, "-f", "-c", u.conf], capture_output=True, text=True, timeout=20)
+    ok(p.returncode == 71 and "user no-such-user: there is no such user" in p.stderr, "no such user: 71", p)
+
+
 def t_two():
     e = Endpoint()
     u = Uploader(e.url())
@@ -712,6 +766,10 @@ def t_options():
     for args in (["-n"], ["-f"], []):
         p = call("-c", u.conf, *args)
         ok(p.returncode == 78 and re.search(r"/conf:\d+: ", p.stderr), "a broken file: 78 %s" % args, p)
+    u.url = "http://192.0.2.1/api/v1/ingest/events"
+    u.write_conf()
+    p = call("-n", "-c", u.conf)
+    ok(p.returncode == 78 and "upload-url" in p.stderr, "http:// to elsewhere: 78", p)
     p = call("-f", "-c", os.path.join(top, "none"))
     ok(p.returncode == 78 and "none" in p.stderr, "no file: 78", p)
 

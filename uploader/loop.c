@@ -269,10 +269,10 @@ send_next(struct loop *l, int64_t now)
 		l->said_idle = true;
 		return INT64_MAX;
 	}
-	while (now >= l->not_before_ms && (item = scan_next(&l->scan, now, &wake)) != NULL) {
+	if (now >= l->not_before_ms && (item = scan_next(&l->scan, now, &wake)) != NULL) {
 		start(l, item, &t);
-		if (upload_busy(l->up))
-			return INT64_MAX;
+		/* One a turn, also of those that are not sent: signals are not kept waiting. */
+		return upload_busy(l->up) ? INT64_MAX : now;
 	}
 	report_round(&l->report, scan_waiting(&l->scan));
 	if (now < l->not_before_ms && scan_waiting(&l->scan) > 0)

@@ -18,6 +18,7 @@ struct upload {
 	char curl_error[CURL_ERROR_SIZE];
 	char refused[INET6_ADDRSTRLEN]; /* an address that plain http may not go to */
 	bool plain;                     /* http:// */
+	size_t header_bytes;            /* of the answer */
 	bool too_long;                  /* the answer */
 	bool busy, finished;
 	struct upload_result result;
@@ -118,6 +119,18 @@ take_body(char *p, size_t size, size_t n, void *arg)
 
 	buf_add(&u->result.body, (struct slice){ p, size * n });
 	u->too_long = u->result.body.full;
+	return u->too_long ? 0 : size * n;
+}
+
+/* Nothing of them is kept here, but libcurl keeps what it is sent. */
+static size_t
+take_header(char *p, size_t size, size_t n, void *arg)
+{
+	struct upload *u = arg;
+
+	(void)p;
+	u->header_bytes += size * n;
+	u->too_long = u->header_bytes > UPLOAD_HEADER_MAX;
 	return u->too_long ? 0 : size * n;
 }
 
@@ -243,6 +256,8 @@ set_transfer(struct upload *u, const struct upload_target *t, struct slice body)
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_QUICK_EXIT, 1L); /* a stop does not wait for a name server */
 	SET(CURLOPT_ERRORBUFFER, u->curl_error);
+	SET(CURLOPT_HEADERFUNCTION, take_header);
+	SET(CURLOPT_HEADERDATA, u);
 	SET(CURLOPT_WRITEFUNCTION, take_body);
 	SET(CURLOPT_WRITEDATA, u);
 	return rc;
@@ -264,6 +279,7 @@ upload_start(struct upload *u, const struct upload_target *t, struct slice body,
 	u->result.tls = false;
 	u->curl_error[0] = u->refused[0] = '\0';
 	u->too_long = u->finished = false;
+	u->header_bytes = 0;
 	u->plain = is_plain(t->url);
 	rc = set_security(u, t);
 	if (rc == CURLE_OK)
@@ -324,7 +340,8 @@ finish(struct upload *u, CURLcode code)
 		err_text(&r->error, 0,
 		    "http:// goes to this host only, and this is %s: use https://", u->refused);
 	else if (u->too_long)
-		err_text(&r->error, 0, "the answer is longer than %zu bytes", UPLOAD_ANSWER_MAX);
+		err_text(&r->error, 0, "the answer has more than %zu bytes, or %zu of headers",
+		    UPLOAD_ANSWER_MAX, UPLOAD_HEADER_MAX);
 	else
 		err_text(&r->error, (int)os_errno, "%s",
 		    u->curl_error[0] != '\0' ? u->curl_error : curl_easy_strerror(code));

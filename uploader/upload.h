@@ -15,7 +15,8 @@
 #include "common/err.h"
 #include "common/slice.h"
 
-#define UPLOAD_ANSWER_MAX ((size_t)1 << 20) /* bytes of the answer's body; more is an error */
+#define UPLOAD_ANSWER_MAX ((size_t)1 << 20)  /* bytes of the answer's body; more is an error */
+#define UPLOAD_HEADER_MAX ((size_t)64 << 10) /* and of its headers */
 
 #define UPLOAD_CONNECT_TIMEOUT_S 10
 #define UPLOAD_TIMEOUT_S         300
