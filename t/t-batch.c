@@ -113,11 +113,11 @@ not_segments(void)
 		strcmp(e.text, "not a regular file") == 0,
 	    "a symbolic link: %s", e.text);
 	if (geteuid() != 0) {
-		fchmodat(dir, "s", 0, 0);
+		ok(fchmodat(dir, "s", 0, 0) == 0, "take its rights");
 		ok(batch_make(dir, "s", &body, &st, &e) == BATCH_BAD &&
 			strcmp(e.text, "open: Permission denied") == 0,
 		    "unreadable: %s", e.text);
-		fchmodat(dir, "s", 0600, 0);
+		ok(fchmodat(dir, "s", 0600, 0) == 0, "give them back");
 	}
 	buf_free(&body);
 }
