@@ -626,6 +626,29 @@ def t_killed():
     e.close()
 
 
+def t_killed_often():
+    """kill -9 at any time: everything arrives, the oldest first, and what comes twice is the same."""
+    e = Endpoint()
+    u = Uploader(e.url(), interval="60s", start=False)
+    for n in range(300):
+        u.put("event %d\n" % n)
+    rounds = 0
+    while u.left() and rounds < 200:
+        rounds += 1
+        u.start()
+        before = len(e.seen)
+        wait(lambda: len(e.seen) > before + rounds % 13, 5)
+        u.stop(signal.SIGKILL)
+    u.start()
+    ok(u.empty(), "killed %d times" % rounds, u.text())
+    first = list(dict.fromkeys(e.texts()))
+    ok(first == ["event %d\n" % n for n in range(300)], "each has arrived, in order")
+    ok(len(e.seen) <= 300 + rounds, "at most one again each time", len(e.seen))
+    ok(rounds > 10, "often enough")
+    u.stop()
+    e.close()
+
+
 def t_stop():
     for how in (signal.SIGTERM, signal.SIGINT):
         e = Endpoint(usual=hang)
