@@ -108,10 +108,15 @@ static const char *const statements[STATEMENTS] = {
 	[SET_EVENTS] = "UPDATE batch SET first_seq = ?, last_seq = ? WHERE id = ?",
 };
 
+/* "disk I/O error" alone says little: what did the system say? */
 static int
 fail(sqlite3 *db, const char *what, struct err *e)
 {
-	return err_set(e, "%s: %s", what, sqlite3_errmsg(db));
+	int code = sqlite3_errcode(db) & 0xff;
+	bool system = code == SQLITE_IOERR || code == SQLITE_CANTOPEN || code == SQLITE_FULL;
+
+	err_text(e, system ? sqlite3_system_errno(db) : 0, "%s: %s", what, sqlite3_errmsg(db));
+	return -1;
 }
 
 static int
