@@ -628,7 +628,7 @@ def t_killed():
 
 def t_killed_often():
     """kill -9 at any time: everything arrives, the oldest first, and what comes twice is the same."""
-    e = Endpoint()
+    e = Endpoint(usual=after(0.005, taken))
     u = Uploader(e.url(), interval="60s", start=False)
     for n in range(300):
         u.put("event %d\n" % n)
