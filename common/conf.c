@@ -700,6 +700,10 @@ bad_reference(struct builder *b, const struct conf_item *item)
 	struct slice near = { NULL, 0 };
 	const char *or_pool = "";
 
+	if (item->row->refers == CONF_TO_SOURCE && find_block(b, "source", item->ref) != NULL)
+		return fail(b, item->at,
+		    "%s: <source %s> applies by itself; expected a <source> with a name",
+		    item->name, item->ref);
 	if (names != NULL)
 		near = conf_names_near(names, slice_str(item->ref));
 	if (item->row->refers == CONF_TO_VMTA_OR_POOL) {

@@ -446,7 +446,7 @@ open_block(struct conf_reader *r, const struct conf_statement *st)
 static size_t
 close_blocks(struct conf_reader *r, const struct conf_statement *st, size_t base)
 {
-	const struct open_block *inner = &r->blocks[r->n_blocks - 1];
+	const struct open_block *inner;
 	size_t n = r->n_blocks;
 
 	if (n == base) {
@@ -454,6 +454,7 @@ close_blocks(struct conf_reader *r, const struct conf_statement *st, size_t base
 		    SLICE_FMT(slice_head(st->name, 64)));
 		return 0;
 	}
+	inner = &r->blocks[n - 1];
 	if (slice_eqi(inner->name, st->name))
 		return 1;
 	report(r, false, st->at, "</%.*s>: expected </%.*s> for the <%.*s> of %s:%u",

@@ -129,36 +129,24 @@ patterns(void)
 	static const struct {
 		const char *in, *out; /* NULL: malformed */
 	} rows[] = {
-		{ "*", "*" },
-		{ "Example.COM", "example.com" },
-		{ "example.com.", "example.com" },
-		{ "*.Example.com", "*.example.com" },
-		{ "[*.]example.com", "[*.]example.com" },
-		{ "[10.0.0.0/8]", "[10.0.0.0/8]" },
-		{ "[10.1.2.3]", "[10.1.2.3]" },
-		{ "[2001:db8::/32]", "[2001:db8::/32]" },
-		{ "localhost", "localhost" },
+		{ "*", "*" }, { "Example.COM", "example.com" }, { "example.com.", "example.com" },
+		{ "*.Example.com", "*.example.com" }, { "[*.]example.com", "[*.]example.com" },
+		{ "[10.0.0.0/8]", "[10.0.0.0/8]" }, { "[10.1.2.3]", "[10.1.2.3]" },
+		{ "[2001:db8::/32]", "[2001:db8::/32]" }, { "localhost", "localhost" },
 		{ "_dmarc.example.com", "_dmarc.example.com" },
-		{ "b\xc3\xbc" "cher.example", "b\xc3\xbc" "cher.example" },
-		{ LABEL63 ".example", LABEL63 ".example" },
-		{ LABEL63 "a.example", NULL },
-		{ "", NULL },
-		{ ".", NULL },
-		{ "*.", NULL },
-		{ "**", NULL },
-		{ "*x.example.com", NULL },
-		{ "a.*.example.com", NULL },
-		{ "[*.]", NULL },
-		{ "[*.]*.example.com", NULL },
-		{ "[]", NULL },
-		{ "[example.com]", NULL },
-		{ "[10.0.0.0/99]", NULL },
-		{ ".example.com", NULL },
-		{ "example..com", NULL },
-		{ "exa mple.com", NULL },
-		{ "user@example.com", NULL },
-		{ "example.com/24", NULL },
-		{ "b\xfc" "cher.example", NULL }, /* not UTF-8 */
+		{ "b\xc3\xbc"
+		  "cher.example",
+		    "b\xc3\xbc"
+		    "cher.example" },
+		{ LABEL63 ".example", LABEL63 ".example" }, { LABEL63 "a.example", NULL },
+		{ "", NULL }, { ".", NULL }, { "*.", NULL }, { "**", NULL },
+		{ "*x.example.com", NULL }, { "a.*.example.com", NULL }, { "[*.]", NULL },
+		{ "[*.]*.example.com", NULL }, { "[]", NULL }, { "[example.com]", NULL },
+		{ "[10.0.0.0/99]", NULL }, { ".example.com", NULL }, { "example..com", NULL },
+		{ "exa mple.com", NULL }, { "user@example.com", NULL }, { "example.com/24", NULL },
+		{ "b\xfc"
+		  "cher.example",
+		    NULL }, /* not UTF-8 */
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
@@ -254,11 +242,8 @@ regexes(void)
 		{ "bounce", "A-BOUNCE-b", true, true },
 		{ "^fbl\\+\\d+@", "fbl+17@example.com", true, true },
 		{ "^fbl\\+\\d+@", "x-fbl+17@example.com", true, false },
-		{ "a\\/b", "a/b", true, true },
-		{ "", "anything", true, true },
-		{ "(", "", false, false },
-		{ "[a", "", false, false },
-		{ "a\\C", "", false, false },
+		{ "a\\/b", "a/b", true, true }, { "", "anything", true, true },
+		{ "(", "", false, false }, { "[a", "", false, false }, { "a\\C", "", false, false },
 		{ "(((((((((((((((((((((((((((((((((((((((((((((((((((((a"
 		  ")))))))))))))))))))))))))))))))))))))))))))))))))))))",
 		    "a", false, false }, /* nested beyond the limit */
@@ -300,7 +285,8 @@ no_stall(void)
 	/* And an honest search in a long text still finds what is at its end. */
 	buf_adds(&subject, " Final-Recipient: rfc822; user17@example.com");
 	for (size_t i = 0; i < 3; i++) {
-		static const char *const honest[] = { "recipient", "user\\d+@[a-z.]+", "\\b[^ @]+@example\\.com$" };
+		static const char *const honest[] = { "recipient", "user\\d+@[a-z.]+",
+			"\\b[^ @]+@example\\.com$" };
 		struct regex *r = regex_compile(slice_str(honest[i]), NULL);
 
 		ok(r != NULL && regex_match(r, buf_slice(&subject)), "/%s/ finds it", honest[i]);
