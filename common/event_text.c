@@ -2,6 +2,8 @@
 
 #include <limits.h>
 
+#include "common/utf8.h"
+
 static bool
 is_digit(const char *p, const char *end)
 {
@@ -50,9 +52,14 @@ event_text_parse(struct slice text, int depth, struct err *e)
 		err_text(e, 0, "not JSON");
 		return NULL;
 	}
+	/* json-c's own check takes characters that are longer than they need be. */
+	if (!utf8_valid(text)) {
+		err_text(e, 0, "not JSON: not UTF-8");
+		return NULL;
+	}
 	/* json-c counts a value in the innermost container as a level too. */
 	tok = json_tokener_new_ex(depth + 1);
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
+	json_tokener_set_flags(tok, JSON_TOKENER_STRICT);
 	object = json_tokener_parse_ex(tok, text.p, (int)text.len);
 	error = json_tokener_get_error(tok);
 	if (error == json_tokener_success && json_tokener_get_parse_end(tok) < text.len)
