@@ -148,26 +148,12 @@ identity_text(const struct conf_domain *how, struct slice sender, struct slice f
 	return how->dkim_identity == CONF_DKIM_STRICT_FROM ? from : sender;
 }
 
-/* What may stand in d= and be looked up in the DNS. */
-static bool
-is_host_name(struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		char c = s.p[i];
-
-		if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-			c == '.' || c == '-' || c == '_'))
-			return false;
-	}
-	return s.len > 0 && s.len <= ADDRESS_DOMAIN_MAX;
-}
-
 static bool
 set_identity(struct signing_plan *out, struct slice text)
 {
 	struct address a = address_split(text);
 
-	if (!is_host_name(a.domain) || text.len >= sizeof(out->identity))
+	if (!dkim_is_host_name(a.domain) || text.len >= sizeof(out->identity))
 		return false;
 	snprintf(out->identity, sizeof(out->identity), "%.*s@%.*s", SLICE_FMT(a.local),
 	    SLICE_FMT(a.domain));
