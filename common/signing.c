@@ -153,7 +153,7 @@ set_identity(struct signing_plan *out, struct slice text)
 {
 	struct address a = address_split(text);
 
-	if (!dkim_is_host_name(a.domain) || text.len >= sizeof(out->identity))
+	if (a.domain.len == 0 || text.len >= sizeof(out->identity))
 		return false;
 	snprintf(out->identity, sizeof(out->identity), "%.*s@%.*s", SLICE_FMT(a.local),
 	    SLICE_FMT(a.domain));
@@ -161,7 +161,7 @@ set_identity(struct signing_plan *out, struct slice text)
 	for (char *c = strrchr(out->identity, '@'); *c != '\0'; c++)
 		if (*c >= 'A' && *c <= 'Z')
 			*c = (char)(*c + ('a' - 'A'));
-	return true;
+	return dkim_is_host_name(strrchr(out->identity, '@') + 1);
 }
 
 void
