@@ -8,6 +8,8 @@
 /* A parameter's value reaches the SQL as the bound parameter of its name. */
 #define LIST(name) "IN (SELECT value FROM json_each(" name "))"
 
+struct page;
+
 struct filter {
 	const char *name; /* with the ':' of SQL in front */
 	param_reader *read;
@@ -58,8 +60,8 @@ struct listing {
 	const struct filter *filters;
 	size_t n_filters;
 	const char *newest, *count, *select, *behind, *order;
-	int (*row)(
-	    sqlite3_stmt *st, const struct query *q, struct json_object *results, struct err *e);
+	const char *detail; /* asked for each row with its column 2; NULL: nothing more to know */
+	int (*row)(struct page *p, sqlite3_stmt *st, struct err *e);
 };
 
 struct page { /* one request */
@@ -71,6 +73,8 @@ struct page { /* one request */
 	struct param_cursor cursor;
 	int64_t per_page;
 	bool more;
+	size_t bytes;         /* of events on this page */
+	sqlite3_stmt *detail; /* while rows are read */
 	struct json_object *results;
 };
 
@@ -230,33 +234,38 @@ read_totals(struct page *p, sqlite3 *db, struct err *e)
 }
 
 static int
+step_rows(struct page *p, sqlite3 *db, sqlite3_stmt *st, struct err *e)
+{
+	int64_t n = 0;
+	int rc;
+
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
+		p->more = n == p->per_page || p->bytes > QUERY_PAGE_BYTES;
+		if (p->more)
+			return 0;
+		if (p->what->row(p, st, e) < 0)
+			return -1;
+		p->cursor.at = sqlite3_column_int64(st, 0);
+		p->cursor.id = sqlite3_column_int64(st, 1);
+		n++;
+	}
+	return rc == SQLITE_DONE ? 0 : err_set(e, "database: %s", sqlite3_errmsg(db));
+}
+
+static int
 read_rows(struct page *p, sqlite3 *db, struct err *e)
 {
 	const struct listing *w = p->what;
 	sqlite3_stmt *st = prepare(p, db, w->select, p->first ? "" : w->behind, w->order, e);
-	size_t bytes = 0;
-	int64_t n = 0;
-	int rc;
+	int rc = -1;
 
-	if (st == NULL)
-		return -1;
-	while ((rc = sqlite3_step(st)) == SQLITE_ROW) {
-		p->more = n == p->per_page || bytes > QUERY_PAGE_BYTES;
-		if (p->more)
-			break;
-		if (w->row(st, p->query, p->results, e) < 0)
-			break;
-		p->cursor.at = sqlite3_column_int64(st, 0);
-		p->cursor.id = sqlite3_column_int64(st, 1);
-		bytes += (size_t)sqlite3_column_bytes(st, sqlite3_column_count(st) - 1);
-		n++;
-	}
-	if (rc == SQLITE_DONE || p->more)
-		rc = 0;
-	else if (rc == SQLITE_ROW)
-		rc = -1; /* row() has set *e */
-	else
-		rc = err_set(e, "database: %s", sqlite3_errmsg(db));
+	if (w->detail != NULL &&
+	    sqlite3_prepare_v2(db, w->detail, -1, &p->detail, NULL) != SQLITE_OK)
+		err_text(e, 0, "database: %s", sqlite3_errmsg(db));
+	else if (st != NULL)
+		rc = step_rows(p, db, st, e);
+	sqlite3_finalize(p->detail);
+	p->detail = NULL;
 	sqlite3_finalize(st);
 	return rc;
 }
@@ -391,27 +400,43 @@ unwrap(struct slice line)
 	return inner;
 }
 
+/* The event that was posted as row `seq`, held; NULL if it can't be had. */
+static struct json_object *
+posted_event(struct page *p, int64_t seq)
+{
+	struct json_object *o = NULL;
+
+	sqlite3_bind_int64(p->detail, 1, seq);
+	if (sqlite3_step(p->detail) == SQLITE_ROW) {
+		struct slice line = column(p->detail, 0);
+
+		p->bytes += line.len;
+		o = unwrap(line);
+	}
+	sqlite3_reset(p->detail);
+	return o;
+}
+
 /* All fields as they were posted, but type, timestamp and event_id as the Events API spells them.
  */
 static int
-message_row(sqlite3_stmt *st, const struct query *q, struct json_object *results, struct err *e)
+message_row(struct page *p, sqlite3_stmt *st, struct err *e)
 {
-	struct json_object *o = unwrap(column(st, 3));
-	struct slice wire = column(st, 2);
+	struct json_object *o = posted_event(p, sqlite3_column_int64(st, 2));
+	struct slice wire = column(st, 3);
 	const char *public = wire.p;
 	enum event_type type;
 	char id[32];
 
-	(void)q;
 	if (o == NULL)
-		return err_set(e, "a stored event can't be read");
+		return err_set(e, "event %lld can't be read", sqlite3_column_int64(st, 1));
 	if (event_type_find(wire, &type))
 	public = event_public_name(type);
 	sqlite3_snprintf(sizeof(id), id, "%lld", sqlite3_column_int64(st, 1));
 	json_object_object_add(o, "type", json_object_new_string(public));
 	json_object_object_add(o, "event_id", json_object_new_string(id));
 	json_object_object_add(o, "timestamp", json_time(sqlite3_column_int64(st, 0) * 1000));
-	json_object_array_add(results, o);
+	json_object_array_add(p->results, o);
 	return 0;
 }
 
@@ -424,7 +449,9 @@ static const struct listing messages = {
 	/* '+': an index that covers the conditions is better than the table, which has the lines.
 	 */
 	.count = "SELECT count(*) FROM event WHERE +seq <= :newest",
-	.select = "SELECT timestamp, event_id, type, line FROM event WHERE +seq <= :newest",
+	/* Not the line: SQLite would carry all lines along where it has to sort. */
+	.select = "SELECT timestamp, event_id, seq, type FROM event WHERE +seq <= :newest",
+	.detail = "SELECT line FROM event WHERE seq = ?",
 	.behind = " AND (timestamp, event_id) < (:at, :id)",
 	.order = " ORDER BY timestamp DESC, event_id DESC LIMIT :limit",
 	.row = message_row,
@@ -446,7 +473,7 @@ add_column(struct json_object *o, const char *name, sqlite3_stmt *st, int i)
 }
 
 static int
-status_row(sqlite3_stmt *st, const struct query *q, struct json_object *results, struct err *e)
+status_row(struct page *p, sqlite3_stmt *st, struct err *e)
 {
 	struct json_object *o = json_object_new_object();
 	bool error = sqlite3_column_type(st, 4) != SQLITE_NULL;
@@ -472,9 +499,10 @@ status_row(sqlite3_stmt *st, const struct query *q, struct json_object *results,
 		    o, numbers[i], json_object_new_int64(sqlite3_column_int64(st, 6 + (int)i)));
 	json_object_object_add(o, "timestamp", json_time(sqlite3_column_int64(st, 0)));
 	json_object_object_add(o, "expiration_timestamp", json_time(sqlite3_column_int64(st, 9)));
-	json_object_object_add(o, "customer_id", json_object_new_int64((int64_t)q->customer_id));
+	json_object_object_add(
+	    o, "customer_id", json_object_new_int64((int64_t)p->query->customer_id));
 	json_object_object_add(o, "subaccount_id", json_object_new_int(0));
-	json_object_array_add(results, o);
+	json_object_array_add(p->results, o);
 	return 0;
 }
 

@@ -10,6 +10,7 @@ import hashlib
 import http.client
 import json
 import os
+import pwd
 import resource
 import shutil
 import signal
@@ -992,7 +993,7 @@ def test_start(directory):
     c = fresh("v6", host="::1")
     try:
         c.start()
-        ok(c.get(STATUS).status == 200 and "listening on [::1]:%d" % c.port in c.text(), "IPv6", c.text())
+        ok(c.get(STATUS).status == 200 and c.wait_for("listening on [::1]:%d" % c.port), "IPv6", c.text())
         c.stop()
     except OSError as e:
         ok(True, "IPv6 # SKIP %s" % e)
@@ -1037,6 +1038,29 @@ def test_start(directory):
                 time.sleep(0.02)
     r = c.run("-x")
     ok(r.returncode == 64, "usage", r)
+    if os.geteuid() == 0:
+        test_rights(fresh("rights"), directory)
+
+
+def test_rights(c, top):
+    """Started by root, it is root no more, and the database is the user's."""
+    os.chmod(top, 0o755)
+    with open(c.conf) as f:
+        text = f.read()
+    with open(c.conf, "w") as f:
+        f.write(text.replace('user ""', "user nobody"))
+    nobody = pwd.getpwnam("nobody").pw_uid
+    c.start()
+    with open("/proc/%d/status" % c.process.pid) as f:
+        uids = next(x for x in f if x.startswith("Uid:")).split()[1:]
+    ok(uids == [str(nobody)] * 4, "it runs as nobody", uids)
+    ok(c.post([event()]).status == 200 and os.stat(c.database).st_uid == nobody
+       and os.stat(os.path.dirname(c.database)).st_uid == nobody, "and can write")
+    c.stop()
+    with open(c.conf, "w") as f:
+        f.write(text.replace('user ""', "user no-such-user"))
+    r = c.run("-f")
+    ok(r.returncode == 71 and "no-such-user" in r.stderr, "no such user: 71", r)
 
 
 def processes_of(conf):
@@ -1060,7 +1084,7 @@ def main():
     only = sys.argv[1:]
     top = tempfile.mkdtemp(prefix="it-collector-")
     try:
-        tests = [(n, f) for n, f in globals().items() if n.startswith("test_") and n != "test_start"]
+        tests = [(n, f) for n, f in globals().items() if n.startswith("test_") and n not in ("test_start", "test_rights")]
         for name, function in tests:
             if only and name not in only:
                 continue
