@@ -28,6 +28,7 @@ struct builder {
 	struct conf_args args;
 	struct buf text;
 	bool *row_warned, *tag_warned;
+	struct conf_names family_warned; /* names of families, which have no row of their own */
 };
 
 /* ---- saying what is wrong ---- */
@@ -163,6 +164,8 @@ fixed_owner(struct builder *b, const struct conf_block *parent, const struct con
 		return &c->token_keys;
 	case CONF_IN_COLLECTOR:
 		return &c->collector;
+	case CONF_IN_TRACKER:
+		return &c->tracker;
 	default:
 		return NULL;
 	}
@@ -184,6 +187,7 @@ preset_all(struct builder *b)
 	preset(b, CONF_IN_SPOOL, &c->spool);
 	preset(b, CONF_IN_TOKEN_KEYS, &c->token_keys);
 	preset(b, CONF_IN_COLLECTOR, &c->collector);
+	preset(b, CONF_IN_TRACKER, &c->tracker);
 	b->priv->source_defaults = defaults_of(b, CONF_IN_SOURCE, sizeof(struct conf_source));
 	b->priv->domain_defaults = defaults_of(b, CONF_IN_DOMAIN, sizeof(struct conf_domain));
 	gethostname(host, sizeof(host) - 1);
@@ -201,7 +205,11 @@ remark_row(struct builder *b, const struct conf_block *block, const struct conf_
 	bool block_said = block->tag != NULL &&
 	                  ((block->tag->flags & CONF_ROW_LATER) != 0 || block->tag->actors == 0);
 
-	if (block_said || ((row->flags & CONF_ROW_FAMILY) == 0 && *said))
+	if (block_said)
+		return;
+	if ((row->flags & CONF_ROW_FAMILY) == 0
+		? *said
+		: !conf_names_add(&b->family_warned, slice_str(name), said))
 		return;
 	if (row->actors == 0)
 		warn(b, at, "%s: has no meaning outside PowerMTA; ignored", name);
@@ -473,6 +481,9 @@ sign_owner(struct conf_block *block)
 	case CONF_IN_SIGNALS:
 		((struct conf_signals *)block->owner)->at = block->at;
 		((struct conf_signals *)block->owner)->given = true;
+		break;
+	case CONF_IN_TRACKER:
+		((struct conf_tracker *)block->owner)->at = block->at;
 		break;
 	case CONF_IN_PROCESSOR:
 		((struct conf_processor *)block->owner)->at = block->at;
@@ -961,6 +972,26 @@ resolve(struct builder *b, struct conf_block *block)
 		resolve(b, in);
 }
 
+/* What all tracked links begin with. */
+static const char *
+build_tracking_base(struct builder *b)
+{
+	const struct conf *c = b->conf;
+	const char *domain = c->signals.tracking_domain;
+	const char *base = domain;
+	struct buf text;
+
+	if (domain == NULL && c->host_names.n > 0)
+		domain = c->host_names.v[0];
+	if (domain != NULL && strstr(domain, "://") == NULL) {
+		buf_init(&text, CONF_LINE_MAX);
+		buf_printf(&text, "https://%s", domain);
+		base = conf_mem_dup(b->mem, buf_slice(&text));
+		buf_free(&text);
+	}
+	return base;
+}
+
 static void
 build(struct builder *b)
 {
@@ -979,8 +1010,34 @@ build(struct builder *b)
 	build_vmtas(b);
 	build_pools(b);
 	c->domains = gather_domains(b, root, &c->n_domains);
+	c->tracking_base = build_tracking_base(b);
 	if (c->enable_signals.enable == CONF_SIGNALS_UNSAID)
 		c->enable_signals.enable = c->signals.given ? CONF_SIGNALS_ON : CONF_SIGNALS_OFF;
+}
+
+/* Links lead somewhere; who has not said where must know it. */
+static bool
+check_tracking(struct builder *b)
+{
+	const struct conf *c = b->conf;
+	const struct conf_tracker *t = &c->tracker;
+
+	if (c->signals.engagement_tracking != CONF_TRACKING_OFF &&
+	    c->signals.tracking_domain == NULL) {
+		if (c->tracking_base != NULL)
+			warn(b, c->signals.at,
+			    "no tracking-domain: tracked links lead to %s/, "
+			    "where signalpost-tracker must answer",
+			    c->tracking_base);
+		else
+			warn(b, c->signals.at,
+			    "neither tracking-domain nor host-name: "
+			    "nothing can be tracked");
+	}
+	if ((t->tls_certificate == NULL) != (t->tls_key == NULL))
+		return fail(b, t->at, "<tracker>: %s is missing",
+		    t->tls_key == NULL ? "tls-key" : "tls-certificate");
+	return true;
 }
 
 /* What only shows when all is read. */
@@ -988,9 +1045,9 @@ static void
 check_whole(struct builder *b)
 {
 	const struct conf *c = b->conf;
-	bool go_on = true;
+	bool go_on = check_tracking(b);
 
-	if (c->signals.given && c->signals.api_key == NULL)
+	if (go_on && c->signals.given && c->signals.api_key == NULL)
 		go_on = fail(b, c->signals.at, "<signals>: api-key is missing");
 	if (c->enable_signals.enable == CONF_SIGNALS_ON && !c->signals.given)
 		warn(b, ((struct conf_at){ c->file, 0 }),
@@ -1061,6 +1118,7 @@ load(struct builder *b, struct conf_reader *reader)
 	}
 	buf_free(&b->text);
 	conf_args_free(&b->args);
+	conf_names_free(&b->family_warned);
 	if (rc < 0 || b->n_errors > 0) {
 		conf_free(b->conf);
 		return NULL;

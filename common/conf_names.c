@@ -134,9 +134,11 @@ conf_names_near(const struct conf_names *t, struct slice name)
 	struct slice found = { NULL, 0 };
 
 	for (size_t i = 0; i < t->room && seen < NEAR_NAMES_MAX; i++) {
-		size_t d;
+		size_t d, len = t->v[i].name.len;
 
-		if (t->v[i].name.p == NULL)
+		/* Where the lengths differ too much the distance does as well. */
+		if (t->v[i].name.p == NULL ||
+		    !conf_names_is_near(name, len > name.len ? len - name.len : name.len - len))
 			continue;
 		seen++;
 		d = conf_names_distance(name, t->v[i].name);

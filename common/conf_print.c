@@ -120,7 +120,8 @@ print_absent_blocks(const struct printer *p)
 		const struct conf_names *names = p->conf->priv->root.names;
 
 		if (tag->scope != CONF_IN_MILTER && tag->scope != CONF_IN_SPOOL &&
-		    tag->scope != CONF_IN_TOKEN_KEYS && tag->scope != CONF_IN_COLLECTOR)
+		    tag->scope != CONF_IN_TOKEN_KEYS && tag->scope != CONF_IN_COLLECTOR &&
+		    tag->scope != CONF_IN_TRACKER)
 			continue;
 		if (names != NULL && conf_names_find(&names[i], SLICE_LIT("")) != NULL)
 			continue;
@@ -266,7 +267,7 @@ print_row(bool mdoc, const struct conf_row *row, FILE *out)
 		fputs(".It", out);
 		if (row->name[0] != '\0')
 			fprintf(out, " Ic %s", row->name);
-		fputs(row->name[0] != '\0' ? " Ar" : " Ar", out);
+		fputs(" Ar", out);
 		mdoc_arg(buf_str(&arg), out);
 		fputc('\n', out);
 		mdoc_sentences(buf_str(&help), out);
@@ -288,7 +289,7 @@ print_scope_head(bool mdoc, enum conf_scope scope, FILE *out)
 	struct buf title;
 
 	if (scope == CONF_IN_GLOBAL) {
-		fputs(mdoc ? ".Ss At the top level\n" : "At the top level\n", out);
+		fputs(mdoc ? ".Ss Top level\n" : "Top level\n", out);
 		return;
 	}
 	for (size_t i = 0; i < conf_n_tags; i++) {

@@ -287,7 +287,7 @@ static const struct {
 	{ "<source 0/0>\n<source 0/0>\n</source>\n</source>\n",
 	    "t:2: <source> belongs at the top level, not in <source>" },
 	{ "<address-list>\n</address-list>\n", "t:1: <address-list> belongs in <bounce-processor> "
-	                                       "or in <feedback-loop-processor>, not "
+					       "or in <feedback-loop-processor>, not "
 					       "at the top level" },
 	{ "<domain *>\n<domain *>\n<domain *>\n<domain *>\n<domain *>\n<domain *>\n<domain *>\n"
 	  "<domain *>\n<domain *>\n",
@@ -360,7 +360,7 @@ static const struct {
 	{ "<domain *>\nbounce-after 4x\n</domain>\n",
 	    "t:2: bounce-after: expected a time like 4d12h, 10m or 300s, found '4x'" },
 	{ "<spool>\nsegment-age 2h\n</spool>\n", "t:2: segment-age: expected a time like 4d12h, "
-	                                         "10m or 300s, from 1s to 1h, found '2h'" },
+						 "10m or 300s, from 1s to 1h, found '2h'" },
 	{ "<spool>\nsegment-size 4500001\n</spool>\n",
 	    "t:2: segment-size: expected a size like 500000, 64k, 20M or 1G, from 64k to 4500000, "
 	    "found '4500001'" },
@@ -442,7 +442,7 @@ static const struct {
 	{ "relay-debug yes\nrelay-debug no\n",
 	    "t:2: relay-debug: given before, at t:1; this one counts;" },
 	{ "node-name abc#def\n", "t:1: node-name: '#' begins a comment; put the value in double "
-	                         "quotes if it belongs to it;" },
+				 "quotes if it belongs to it;" },
 	{ "node-name abc #def\n", "" },
 	{ "node-name \"abc#def\"#x\n", "" },
 	{ "<source 0/0>\ncheck-dkim-inbound yes\n</source>\n",
@@ -459,7 +459,7 @@ static const struct {
 	    "t: enable-signals without a <signals> block: events have nowhere to go;" },
 	{ "<virtual-mta-pool p>\n</virtual-mta-pool>\n",
 	    "t:1: <virtual-mta-pool p> has no virtual-mta;" },
-	{ "dummy-smtp-new-thing 1\n",
+	{ "dummy-smtp-new-thing 1\nDummy-SMTP-new-thing 2\n",
 	    "t:1: dummy-smtp-new-thing: has no meaning outside PowerMTA; ignored;" },
 };
 
@@ -967,7 +967,7 @@ address_files(void)
 	put("addresses", "a@b.example\ntwo words\n");
 	ok(load("main.conf", &e) == NULL &&
 		error_is(&e, "%/main.conf:5: address-file: %/addresses:2: expected one address or "
-	                     "local part"),
+			     "local part"),
 	    "a bad line");
 	put("addresses", "@b.example\n");
 	ok(load("main.conf", &e) == NULL &&
