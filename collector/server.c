@@ -606,7 +606,7 @@ server_listen(const char *address, bool check_only, struct err *e)
 void
 server_address(int fd, struct buf *out)
 {
-	struct sockaddr_storage ss;
+	struct sockaddr_storage ss = { 0 };
 	socklen_t len = sizeof(ss);
 	char host[64], port[16];
 
