@@ -81,8 +81,7 @@ void spool_writer_set(struct spool_writer *w, const struct spool_writer_options 
 
 /*
  * Append `lines` (whole NDJSON lines, `count` of them) and wait until they are
- * on stable storage; callers that arrive meanwhile share the next fdatasync, and
- * while there are several, a caller may wait up to 4 ms for the others.
+ * on stable storage; callers that arrive meanwhile share the next fdatasync.
  * More bytes than segment_size make a segment of their own.
  * 0: durable, all of them in one segment. -1 and *e: none of them will ever be seen.
  */

@@ -25,14 +25,6 @@
 #define RETRY_MS     1000    /* between tries to close a segment */
 #define BUSY_WAIT_MS 10      /* before looking again at a segment that the leader has */
 
-/*
- * On a disk that syncs in no time every event would get a sync of its own. So
- * while callers are seen to overlap, a leader waits for the others of the crowd:
- * this long for each of them, and no longer than that in all.
- */
-#define GATHER_EACH_US 100
-#define GATHER_MAX_US  4000
-
 struct segment {
 	struct segment *next; /* among the retired */
 	char name[SPOOL_NAME_SIZE];
@@ -59,15 +51,13 @@ struct spool_writer {
 	struct spool *sp;
 	pthread_t closer;
 	pthread_mutex_t lock;
-	pthread_cond_t done;   /* a group is finished */
-	pthread_cond_t gather; /* the crowd is complete */
-	pthread_cond_t wake;   /* there is something for the closer */
+	pthread_cond_t done; /* a group is finished */
+	pthread_cond_t wake; /* there is something for the closer */
 
 	/* under lock */
 	struct spool_writer_options opt;
 	struct waiter *queue, **tail;
-	size_t queued, crowd; /* callers that are waiting; that overlapped lately */
-	bool busy;            /* there is a leader */
+	bool busy; /* there is a leader */
 	bool stopping;
 	struct segment *retired, **retired_tail;
 	struct spool_stats stats;
@@ -99,13 +89,13 @@ count_sync(struct spool_writer *w)
 }
 
 static struct timespec
-later_us(int64_t us)
+later(int64_t ms)
 {
 	struct timespec ts;
 
 	clock_gettime(CLOCK_MONOTONIC, &ts);
-	ts.tv_sec += us / 1000000;
-	ts.tv_nsec += us % 1000000 * 1000;
+	ts.tv_sec += ms / 1000;
+	ts.tv_nsec += ms % 1000 * 1000000;
 	if (ts.tv_nsec >= 1000000000) {
 		ts.tv_nsec -= 1000000000;
 		ts.tv_sec++;
@@ -269,28 +259,6 @@ commit(struct spool_writer *w, struct waiter *batch)
 
 /* ---- the queue, with the lock ---- */
 
-/* Give the others of the crowd a moment to come. */
-static void
-gather(struct spool_writer *w)
-{
-	int64_t us = (int64_t)w->crowd * GATHER_EACH_US;
-	struct timespec until = later_us(us < GATHER_MAX_US ? us : GATHER_MAX_US);
-
-	while (w->opt.sync && w->queued < w->crowd)
-		if (pthread_cond_timedwait(&w->gather, &w->lock, &until) != 0)
-			break;
-}
-
-/* How many overlapped: grows at once, shrinks by a quarter of the difference. */
-static void
-see_crowd(struct spool_writer *w, size_t n)
-{
-	if (n >= w->crowd)
-		w->crowd = n;
-	else
-		w->crowd -= (w->crowd - n + 3) / 4;
-}
-
 static void
 finish(struct spool_writer *w, struct waiter *batch)
 {
@@ -313,20 +281,14 @@ static void
 lead(struct spool_writer *w)
 {
 	struct waiter *batch;
-	size_t n;
 
 	w->busy = true;
-	if (w->crowd > 1)
-		gather(w);
 	batch = w->queue;
-	n = w->queued;
 	w->queue = NULL;
 	w->tail = &w->queue;
-	w->queued = 0;
 	pthread_mutex_unlock(&w->lock);
 	commit(w, batch);
 	pthread_mutex_lock(&w->lock);
-	see_crowd(w, n + w->queued);
 	w->busy = false;
 	if (w->fresh)
 		pthread_cond_signal(&w->wake);
@@ -345,8 +307,6 @@ spool_append(struct spool_writer *w, struct slice lines, unsigned count, struct 
 	pthread_mutex_lock(&w->lock);
 	*w->tail = &me;
 	w->tail = &me.next;
-	if (++w->queued >= w->crowd)
-		pthread_cond_signal(&w->gather);
 	while (!me.done) {
 		if (!w->busy)
 			lead(w);
@@ -443,7 +403,7 @@ sleep_locked(struct spool_writer *w, int64_t wait_ms)
 		pthread_cond_wait(&w->wake, &w->lock);
 		return;
 	}
-	until = later_us(wait_ms * 1000);
+	until = later(wait_ms);
 	pthread_cond_timedwait(&w->wake, &w->lock, &until);
 }
 
@@ -515,7 +475,6 @@ init(struct spool_writer *w, struct spool *sp, const struct spool_writer_options
 	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->done, NULL);
-	pthread_cond_init(&w->gather, &monotonic);
 	pthread_cond_init(&w->wake, &monotonic);
 	pthread_condattr_destroy(&monotonic);
 }
@@ -525,7 +484,6 @@ release(struct spool_writer *w)
 {
 	pthread_mutex_destroy(&w->lock);
 	pthread_cond_destroy(&w->done);
-	pthread_cond_destroy(&w->gather);
 	pthread_cond_destroy(&w->wake);
 	free(w);
 }

@@ -282,9 +282,7 @@ closing(struct spool *sp)
 		append(w, i, NULL);
 	ok(wait_segments(sp, 4), "segments are closed by size");
 	stats = spool_writer_stats(w);
-	ok(stats.events == 20 && stats.failures == 0 && stats.segments >= 4,
-	    "%llu events in %llu segments", (unsigned long long)stats.events,
-	    (unsigned long long)stats.segments);
+	ok(stats.events == 20 && stats.failures == 0, "20 events are counted");
 	buf_init(&big, BUF_NO_LIMIT);
 	for (int i = 20; i < 60; i++)
 		spooldir_line(&big, i);
