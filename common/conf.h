@@ -183,7 +183,7 @@ struct conf_signals { /* <signals>, old name <sparkpost-analytics> */
 	uint64_t min_free_space; /* bytes; 0: never purge */
 	enum conf_tracking engagement_tracking;
 	uint64_t customer_id;
-	const char *tracking_domain;
+	const char *tracking_domain; /* "host" or "http[s]://host[:port]", as given; see conf_tracking_base() */
 	const char *custom_message_id_header;
 	bool process_subaccount_header, retain_subaccount_header;
 	bool privacy_sha1;
@@ -298,6 +298,23 @@ struct conf_collector { /* <collector> */
 	uint64_t retention_s; /* of events; default 10d */
 };
 
+struct conf_tracker { /* <tracker> */
+	struct conf_at at;
+	struct conf_texts listen; /* ADDRESS:PORT; none: 127.0.0.1:8461 */
+	size_t n_trusted_proxies;
+	struct cidr *trusted_proxies;
+	uint64_t link_expiry_s; /* by the time of the message, or CONF_UNLIMITED; default 365d */
+	uint64_t open_window_s; /* 0: every open counts; default 10 */
+	const char *tls_certificate, *tls_key; /* PEM files; both, or both NULL: plain HTTP */
+	uint64_t max_connections;     /* default 10000 */
+	uint64_t timeout_s;	      /* of silence; default 15 */
+	const char *machine_readers; /* NULL: CONF_MACHINE_READERS, if there is such a file */
+	const char *user;	      /* default signalpost */
+};
+
+#define CONF_TRACKER_LISTEN  "127.0.0.1:8461"
+#define CONF_MACHINE_READERS "/etc/signalpost/machine-readers.conf"
+
 /* ---- the whole ---- */
 
 struct conf_warning {
@@ -341,6 +358,8 @@ struct conf {
 	struct conf_spool spool;
 	struct conf_token_keys token_keys;
 	struct conf_collector collector;
+	struct conf_tracker tracker;
+	const char *tracking_base; /* conf_tracking_base() */
 	size_t n_warnings; /* what was accepted with a remark; print or log each */
 	struct conf_warning *warnings;
 	struct conf_private *priv; /* memory, and what conf_print() needs */
@@ -371,6 +390,13 @@ void conf_print(const struct conf *c, bool verbose, bool secrets, FILE *out);
 void conf_print_directives(bool mdoc, FILE *out);
 
 /* ---- looking things up ---- */
+
+/*
+ * What tracked links begin with: "https://track.example.com", no slash at its
+ * end. Without tracking-domain it is https:// and the first host-name; NULL if
+ * there is none either: then nothing can be tracked.
+ */
+const char *conf_tracking_base(const struct conf *c);
 
 struct conf_peer { /* who talks to us */
 	const struct sockaddr *addr; /* NULL: locally submitted, {pickup} applies */

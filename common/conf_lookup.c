@@ -18,6 +18,12 @@ no_final_dot(struct slice s)
 	return s;
 }
 
+const char *
+conf_tracking_base(const struct conf *c)
+{
+	return c->tracking_base;
+}
+
 /* ---- many domain patterns ---- */
 
 static void

@@ -71,7 +71,7 @@ static const struct conf_word on_error_words[] = {
 /* clang-format off */
 const struct conf_row conf_rows[] = {
 #define G CONF_IN_GLOBAL
-	{ "include", G, T(path), TEXT_ONLY, NULL, MILTER | UPLOADER | COLLECTOR, REPEAT, .help = "read this file here, or all files that match its wildcards, sorted by name; a relative name is meant from the including file; allowed in blocks too" },
+	{ "include", G, T(path), TEXT_ONLY, NULL, MILTER | UPLOADER | COLLECTOR | TRACKER, REPEAT, .help = "read this file here, or all files that match its wildcards, sorted by name; a relative name is meant from the including file; allowed in blocks too" },
 	{ "postmaster", G, T(address), AT(conf, postmaster), NULL, MTA, 0, .help = "who gets mail for the postmaster" },
 	{ "host-name", G, T(host), AT(conf, host_names), NULL, MILTER | MTA, REPEAT, .help = "name of this host; mail for it is ours" },
 	{ "node-name", G, T(text), AT(conf, node_name), "the host's name", MILTER | UPLOADER, COMPUTED, .help = "name of this node in every event id; must differ on every host" },
@@ -173,7 +173,7 @@ const struct conf_row conf_rows[] = {
 	{ "min-free-space", S, T(size), AT(conf_signals, min_free_space), "20M", UPLOADER, LATER, .help = "delete the oldest segments when less is free; 0: never" },
 	{ "engagement-tracking", S, T(word), AT(conf_signals, engagement_tracking), "no", MILTER | TRACKER, LATER, .words = tracking_words, .help = "opens and clicks: sparkpost wraps links and adds the pixel; yes says that others send these events" },
 	{ "customer-id", S, T(count), AT(conf_signals, customer_id), NULL, MILTER | TRACKER, LATER, 0, UINT32_MAX, .help = "number of the customer in events" },
-	{ "tracking-domain", S, T(host), AT(conf_signals, tracking_domain), NULL, MILTER | TRACKER, LATER, .help = "host of tracked links" },
+	{ "tracking-domain", S, T(tracking_domain), AT(conf_signals, tracking_domain), "the first host-name", MILTER, COMPUTED, .help = "where tracked links lead and signalpost-tracker must answer; a host alone means https://" },
 	{ "custom-message-id-header", S, T(header), AT(conf_signals, custom_message_id_header), NULL, MILTER, 0, .help = "header whose value, at most 512 ASCII characters, becomes custom_message_id in events" },
 	{ "process-x-sp-subaccount-id", S, T(bool), AT(conf_signals, process_subaccount_header), "no", MILTER, 0, .help = "take the subaccount from X-SP-Subaccount-ID:" },
 	{ "retain-x-sp-subaccount-id", S, T(bool), AT(conf_signals, retain_subaccount_header), "no", MILTER, 0, .help = "leave that header in the message" },
@@ -219,10 +219,10 @@ const struct conf_row conf_rows[] = {
 	{ "reload", M, T(bool), AT(conf_milter, reload), "yes", MILTER, 0, .help = "read the configuration again on SIGUSR1" },
 	{ "return-path-id", M, T(bool), AT(conf_milter, return_path_id), "no", MILTER, 0, .help = "with verp-default: the sealed message id takes the recipient's place" },
 #undef M
-	{ "directory", CONF_IN_SPOOL, T(path), AT(conf_spool, directory), "/var/spool/signalpost", MILTER | UPLOADER, 0, .help = "where events and reports wait" },
-	{ "segment-size", CONF_IN_SPOOL, T(size), AT(conf_spool, segment_size), "4500000", MILTER | UPLOADER, 0, 65536, 4500000, .help = "close a segment at this size" },
-	{ "segment-age", CONF_IN_SPOOL, T(time), AT(conf_spool, segment_age_s), "10s", MILTER | UPLOADER, 0, 1, 3600, .help = "or when its first event is this old" },
-	{ "spool-sync", CONF_IN_SPOOL, T(bool), AT(conf_spool, sync), "yes", MILTER | UPLOADER, 0, .help = "answer only once events are on disk; no: faster, and what was not yet written is lost when the power goes" },
+	{ "directory", CONF_IN_SPOOL, T(path), AT(conf_spool, directory), "/var/spool/signalpost", MILTER | UPLOADER | TRACKER, 0, .help = "where events and reports wait" },
+	{ "segment-size", CONF_IN_SPOOL, T(size), AT(conf_spool, segment_size), "4500000", MILTER | UPLOADER | TRACKER, 0, 65536, 4500000, .help = "close a segment at this size" },
+	{ "segment-age", CONF_IN_SPOOL, T(time), AT(conf_spool, segment_age_s), "10s", MILTER | UPLOADER | TRACKER, 0, 1, 3600, .help = "or when its first event is this old" },
+	{ "spool-sync", CONF_IN_SPOOL, T(bool), AT(conf_spool, sync), "yes", MILTER | UPLOADER | TRACKER, 0, .help = "answer only once events are on disk; no: faster, and what was not yet written is lost when the power goes" },
 	{ "deliver-only", CONF_IN_SPOOL, T(bool), TEXT_ONLY, NULL, NOTHING, 0, .help = "PowerMTA's queue" },
 	{ "directory", CONF_IN_TOKEN_KEYS, T(path), AT(conf_token_keys, directory), "/etc/signalpost/keys", MILTER | UPLOADER | TRACKER, 0, .help = "where the keys are that seal ids and links" },
 #define C CONF_IN_COLLECTOR
@@ -234,6 +234,18 @@ const struct conf_row conf_rows[] = {
 	{ "max-events", C, T(size), AT(conf_collector, max_events), "100M", COLLECTOR, 0, 1024, 4ULL << 30, .help = "bytes of a batch when it is unpacked" },
 	{ "retention", C, T(time), AT(conf_collector, retention_s), "10d", COLLECTOR, 0, 60, 3162240000ULL, .help = "how long events are kept" },
 #undef C
+#define K CONF_IN_TRACKER
+	{ "listen", K, T(listen), AT(conf_tracker, listen), "127.0.0.1:8461", TRACKER, REPEAT | COMPUTED, .help = "where readers' requests come in, or those of a proxy" },
+	{ "trusted-proxy", K, T(network), AT(conf_tracker, n_trusted_proxies), NULL, TRACKER, REPEAT, .help = "address or network of proxies whose X-Forwarded-For: is believed; others' is not looked at" },
+	{ "link-expiry", K, T(time_or_never), AT(conf_tracker, link_expiry_s), "365d", TRACKER, 0, 60, 3162240000ULL, .help = "links of messages that are older are answered with 410" },
+	{ "open-window", K, T(time), AT(conf_tracker, open_window_s), "10s", TRACKER, 0, 0, 86400, .help = "opens of one message that follow each other within this time count as one; 0: every one counts" },
+	{ "tls-certificate", K, T(path), AT(conf_tracker, tls_certificate), NULL, TRACKER, 0, .help = "PEM file with the certificate and its chain: all listeners speak HTTPS" },
+	{ "tls-key", K, T(path), AT(conf_tracker, tls_key), NULL, TRACKER, 0, .help = "PEM file with the certificate's key" },
+	{ "max-connections", K, T(count), AT(conf_tracker, max_connections), "10000", TRACKER, 0, 16, 1000000, .help = "connections at once; more wait" },
+	{ "timeout", K, T(time), AT(conf_tracker, timeout_s), "15s", TRACKER, 0, 1, 3600, .help = "silence after which a connection is closed" },
+	{ "machine-readers", K, T(path), AT(conf_tracker, machine_readers), "/etc/signalpost/machine-readers.conf", TRACKER, COMPUTED, .help = "rules that know mail proxies, scanners and prefetchers; without this directive the file need not exist" },
+	{ "user", K, T(user), AT(conf_tracker, user), "signalpost", TRACKER, 0, .help = "user to run as when started by root" },
+#undef K
 	{ "mail-from", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "/REGEX/ virtual-mta=NAME, by MAIL FROM" },
 	{ "rcpt-to", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "/REGEX/ virtual-mta=NAME, by the recipient" },
 	{ "header", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "NAME /REGEX/ virtual-mta=NAME, by a header" },
@@ -276,9 +288,10 @@ const struct conf_tag conf_tags[] = {
 	{ "email-patterns", CONF_IN_EMAIL_PATTERNS, CONF_TAG_NOTHING, IN(PROCESSOR), sizeof(struct conf_processor), false, false, UPLOADER, 0, "how to read reports of no standard form" },
 	{ "smtp-user", CONF_IN_SMTP_USER, CONF_TAG_NAME, IN(GLOBAL), sizeof(struct conf_smtp_user), true, true, MILTER | MTA, 0, "who may authenticate" },
 	{ "milter", CONF_IN_MILTER, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_milter), false, false, MILTER, 0, "signalpost-milter's own settings" },
-	{ "spool", CONF_IN_SPOOL, CONF_TAG_PATH_IF_ANY, IN(GLOBAL), sizeof(struct conf_spool), false, false, MILTER | UPLOADER, 0, "what is on disk; <spool PATH> is <spool> with directory PATH" },
+	{ "spool", CONF_IN_SPOOL, CONF_TAG_PATH_IF_ANY, IN(GLOBAL), sizeof(struct conf_spool), false, false, MILTER | UPLOADER | TRACKER, 0, "what is on disk; <spool PATH> is <spool> with directory PATH" },
 	{ "token-keys", CONF_IN_TOKEN_KEYS, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_token_keys), false, false, MILTER | UPLOADER | TRACKER, 0, "the keys that seal ids and links" },
 	{ "collector", CONF_IN_COLLECTOR, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_collector), false, false, COLLECTOR, 0, "signalpost-collector's own settings" },
+	{ "tracker", CONF_IN_TRACKER, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_tracker), false, false, TRACKER, 0, "signalpost-tracker's own settings" },
 	{ "pattern-list", CONF_IN_PATTERN_LIST, CONF_TAG_NAME, IN(GLOBAL), 1, false, true, MILTER, LATER, "choice of the virtual MTA by patterns" },
 	{ "bounce-category-patterns", CONF_IN_BOUNCE_CATEGORIES, CONF_TAG_NOTHING, IN(GLOBAL), 1, false, false, UPLOADER, LATER, "categories of bounces: lines of /REGEX/ CATEGORY" },
 	{ "acct-file", CONF_IN_ACCT_FILE, CONF_TAG_COMMAND, IN(GLOBAL), 1, false, false, NOTHING, 0, "PowerMTA's accounting files" },
@@ -287,7 +300,7 @@ const struct conf_tag conf_tags[] = {
 const size_t conf_n_tags = COUNT(conf_tags);
 
 /* Blocks that design has a place for and this version has not. */
-static const char *const planned_tags[] = { "mail-log", "tracker" };
+static const char *const planned_tags[] = { "mail-log" };
 
 const struct conf_row *
 conf_rows_of(enum conf_scope scope, size_t *n)

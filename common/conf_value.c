@@ -632,6 +632,18 @@ parse_host(struct conf_value *v, void *out, struct err *e)
 }
 
 static int
+parse_network(struct conf_value *v, void *out, struct err *e)
+{
+	struct cidr net;
+
+	if (cidr_parse(arg(v, 0)->text, &net, NULL) < 0)
+		return unexpected(e);
+	cidr_print(&net, &v->text);
+	memcpy(out, &net, sizeof(net));
+	return 0;
+}
+
+static int
 parse_ip(struct conf_value *v, void *out, struct err *e)
 {
 	(void)out;
@@ -964,6 +976,40 @@ parse_upload_url(struct conf_value *v, void *out, struct err *e)
 	if (conf_upload_url_check(arg(v, 0)->text, e) < 0)
 		return -1;
 	return store_text(v, arg(v, 0)->text, out);
+}
+
+/*
+ * "host", "http://host[:port]", "https://host[:port]". Every tracked link begins
+ * so, in any part of a mail: only what needs no escaping anywhere.
+ */
+static int
+parse_tracking_domain(struct conf_value *v, void *out, struct err *e)
+{
+	static const char *const schemes[] = { "http://", "https://" };
+	struct slice s = arg(v, 0)->text, authority = s, host;
+	const char *scheme = "";
+	struct buf text;
+	int rc;
+
+	for (size_t i = 0; i < COUNT(schemes); i++)
+		if (slice_startsi(s, slice_str(schemes[i]))) {
+			scheme = schemes[i];
+			authority = slice_skip(s, strlen(scheme));
+			if (authority.len > 0 && authority.p[authority.len - 1] == '/')
+				authority.len--;
+		}
+	if (authority.len > HOST_MAX + 6)
+		return too_long(e, "host name", HOST_MAX);
+	if (!split_authority(authority, &host) || authority.p[0] == '[' ||
+	    (scheme[0] == '\0' && host.len < authority.len))
+		return unexpected(e);
+	buf_init(&text, TEXT_MAX);
+	buf_adds(&text, scheme);
+	buf_add(&text, no_final_dot(host));
+	buf_add(&text, slice_skip(authority, host.len));
+	rc = store_lower(v, buf_slice(&text), out);
+	buf_free(&text);
+	return rc;
 }
 
 /* ---- what has a grammar of its own ---- */
@@ -1299,6 +1345,10 @@ TYPE(user, "NAME", "the name of a user or group", 1, 1, 0, 0, parse_user);
 TYPE(path, "FILE", "an absolute path", 1, 1, 0, TEXT_SIZE, parse_path);
 TYPE(two_paths, "DIRECTORY DIRECTORY", "two absolute paths", 2, 2, 0, 0, parse_two_paths);
 TYPE(host, "HOST", "a host name", 1, 1, 0, TEXT_SIZE, parse_host);
+TYPE(network, "IP | NETWORK", "an IP address or a network like 10.0.0.0/8", 1, 1, 0,
+    sizeof(struct cidr), parse_network);
+TYPE(tracking_domain, "HOST | {http | https}://HOST[:PORT]",
+    "a host name, http://HOST[:PORT] or https://HOST[:PORT]", 1, 1, 0, 0, parse_tracking_domain);
 TYPE(ip, "IP", "an IP address", 1, 1, 0, 0, parse_ip);
 TYPE(address, "ADDRESS", "a mail address", 1, 1, 0, TEXT_SIZE, parse_address);
 TYPE(header, "HEADER", "the name of a header", 1, 1, 0, TEXT_SIZE, parse_header);
@@ -1306,7 +1356,7 @@ TYPE(headers, "HEADER[,HEADER...]", "names of headers with commas between them",
     parse_headers);
 TYPE(listener, "IP:PORT [source=NAME]", "IP:PORT, and source=NAME if any", 1, 2, 0,
     sizeof(struct conf_listener), parse_listener);
-TYPE(listen, "IP:PORT", "IP:PORT", 1, 1, 0, 0, parse_listen);
+TYPE(listen, "IP:PORT", "IP:PORT", 1, 1, 0, TEXT_SIZE, parse_listen);
 TYPE(pattern, "DOMAIN-PATTERN", "a domain, *, *.DOMAIN, [*.]DOMAIN or [NETWORK]", 1, 1, 0,
     sizeof(struct domain_pattern), parse_pattern);
 TYPE(address_or_regex, "ADDRESS | /REGEX/", "a mail address or /REGEX/", 1, 1, REGEX,

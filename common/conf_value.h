@@ -47,7 +47,7 @@ extern const struct conf_type conf_type_bool, conf_type_time, conf_type_time_or_
     conf_type_auth_rate, conf_type_api_key, conf_type_upload_url, conf_type_socket, conf_type_mode,
     conf_type_user, conf_type_listen, conf_type_name, conf_type_address_file,
     conf_type_dkim_algorithm, conf_type_two_paths, conf_type_ip, conf_type_any, conf_type_list,
-    conf_type_category;
+    conf_type_category, conf_type_network, conf_type_tracking_domain;
 
 /*
  * Check the number of arguments, parse, and make the whole error text: "NAME: expected X, found Y".
@@ -67,7 +67,7 @@ bool conf_time_parse(struct slice s, uint64_t *out);
 /* 20M, 64k, 100 (bytes). */
 bool conf_size_parse(struct slice s, uint64_t *out);
 
-/* smtp-listener's and <collector>'s ADDRESS:PORT, [ADDRESS]:PORT. */
+/* smtp-listener's, <collector>'s and <tracker>'s ADDRESS:PORT, [ADDRESS]:PORT. */
 bool conf_listen_parse(struct slice s, struct slice *address, unsigned *port);
 
 /*

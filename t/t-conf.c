@@ -168,6 +168,96 @@ stored(void)
 }
 
 static void
+tracker(void)
+{
+	static const char text[] = "<tracker>\n"
+				   "listen 127.0.0.1:80\n"
+				   "listen [::1]:80\n"
+				   "trusted-proxy 10/8\n"
+				   "trusted-proxy ::1\n"
+				   "link-expiry never\n"
+				   "open-window 0\n"
+				   "tls-certificate /c\n"
+				   "tls-key /k\n"
+				   "max-connections 16\n"
+				   "timeout 1m\n"
+				   "machine-readers /m\n"
+				   "user \"\"\n"
+				   "</tracker>\n";
+	struct err e = { "" };
+	struct conf *c = conf_parse("t", slice_str(text), &e);
+
+	const struct conf_tracker *t;
+
+	if (!ok(c != NULL, "<tracker> %s", e.text))
+		return;
+	t = &c->tracker;
+	ok(t->listen.n == 2 && strcmp(t->listen.v[1], "[::1]:80") == 0 &&
+		t->n_trusted_proxies == 2 && t->trusted_proxies[0].bits == 8 &&
+		t->trusted_proxies[1].bits == 128 && t->link_expiry_s == CONF_UNLIMITED &&
+		t->open_window_s == 0 && strcmp(t->tls_certificate, "/c") == 0 &&
+		strcmp(t->tls_key, "/k") == 0 && t->max_connections == 16 && t->timeout_s == 60 &&
+		strcmp(t->machine_readers, "/m") == 0 && t->user[0] == '\0',
+	    "tracker");
+	round_trip("tracker", c);
+	conf_free(c);
+}
+
+#define KEY_LINE "api-key 0123456789012345678901234567890123456789\n"
+
+static void
+tracking_base(void)
+{
+	static const char wanted[] = "t:2: tracking-domain: expected a host name, "
+				     "http://HOST[:PORT] or https://HOST[:PORT], found ";
+	static const struct {
+		const char *domain, *base; /* base NULL: refused */
+	} rows[] = {
+		{ "track.example.com", "https://track.example.com" },
+		{ "Track.Example.COM.", "https://track.example.com" },
+		{ "http://track.example.com", "http://track.example.com" },
+		{ "HTTPS://track.example.com/", "https://track.example.com" },
+		{ "http://127.0.0.1:8461", "http://127.0.0.1:8461" },
+		{ "https://a.example:8443/", "https://a.example:8443" },
+		{ "", NULL },
+		{ "a.example:8443", NULL },
+		{ "ftp://a.example", NULL },
+		{ "http://", NULL },
+		{ "https:///", NULL },
+		{ "https://a.example//", NULL },
+		{ "https://a.example/x", NULL },
+		{ "https://a.example:65536", NULL },
+		{ "https://a.example:", NULL },
+		{ "https://u@a.example", NULL },
+		{ "https://a.example?x", NULL },
+		{ "https://[::1]:8461", NULL },
+		{ "https://b\xc3\xbc" "cher.example", NULL },
+		{ "a..b", NULL },
+	};
+	struct conf *c;
+	struct err e;
+	char text[400];
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		int n = snprintf(text, sizeof(text),
+		    "<signals>\ntracking-domain \"%s\"\n" KEY_LINE "</signals>\n", rows[i].domain);
+
+		e.text[0] = '\0';
+		c = conf_parse("t", (struct slice){ text, (size_t)n }, &e);
+		if (rows[i].base == NULL)
+			ok(c == NULL && strncmp(e.text, wanted, strlen(wanted)) == 0, "%s: %s",
+			    rows[i].domain, e.text);
+		else if (ok(c != NULL && strcmp(conf_tracking_base(c), rows[i].base) == 0,
+			     "tracking-domain %s: %s", rows[i].domain, e.text))
+			round_trip(rows[i].domain, c);
+		conf_free(c);
+	}
+	c = conf_parse("t", SLICE_LIT("host-name a.example\nhost-name b.example\n"), &e);
+	ok(c != NULL && strcmp(conf_tracking_base(c), "https://a.example") == 0, "first host-name");
+	conf_free(c);
+}
+
+static void
 defaults(void)
 {
 	struct err e = { "" };
@@ -199,6 +289,13 @@ defaults(void)
 		c->collector.max_events == 100 << 20 && c->collector.retention_s == 10 * 86400,
 	    "collector");
 	ok(strcmp(c->token_keys.directory, "/etc/signalpost/keys") == 0, "token-keys");
+	ok(c->tracker.listen.n == 0 && c->tracker.n_trusted_proxies == 0 &&
+		c->tracker.link_expiry_s == 365 * 86400 && c->tracker.open_window_s == 10 &&
+		c->tracker.tls_certificate == NULL && c->tracker.tls_key == NULL &&
+		c->tracker.max_connections == 10000 && c->tracker.timeout_s == 15 &&
+		c->tracker.machine_readers == NULL &&
+		strcmp(c->tracker.user, "signalpost") == 0 && conf_tracking_base(c) == NULL,
+	    "tracker");
 	ok(!s.always_allow_relaying && s.allow_auth && s.smtp_service && !s.process_x_job &&
 		s.process_x_msys_api && s.max_message_size == CONF_UNLIMITED &&
 		s.auth_failures == CONF_UNLIMITED && s.add_received_header &&
@@ -281,7 +378,11 @@ static const struct {
 	{ "<spool rel>\n</spool>\n", "t:1: <spool>: expected an absolute path, found 'rel'" },
 	{ "<spool /a /b>\n</spool>\n", "t:1: <spool>: expected one name" },
 	{ "<mail-log>\n</mail-log>\n", "t:1: <mail-log> is not supported by this version" },
-	{ "<tracker>\n</tracker>\n", "t:1: <tracker> is not supported by this version" },
+	{ "<tracker>\ntls-key /k\n</tracker>\n", "t:1: <tracker>: tls-certificate is missing" },
+	{ "<tracker>\ntls-certificate /c\n</tracker>\n", "t:1: <tracker>: tls-key is missing" },
+	{ "<tracker>\ntrusted-proxy proxy.example\n</tracker>\n",
+	    "t:2: trusted-proxy: expected an IP address or a network like 10.0.0.0/8, "
+	    "found 'proxy.example'" },
 	{ "<sources 0/0>\n</sources>\n", "t:1: <sources> is not a block (did you mean <source>?)" },
 	{ "<banana>\n</banana>\n", "t:1: <banana> is not a block" },
 	{ "<source 0/0>\n<source 0/0>\n</source>\n</source>\n",
@@ -1095,6 +1196,8 @@ main(void)
 	whole_files();
 	stored();
 	defaults();
+	tracker();
+	tracking_base();
 	error_texts();
 	warning_texts();
 	each_row();
