@@ -127,10 +127,16 @@ word_fits(struct slice line, size_t from)
 	return true;
 }
 
-/* At most `n` bytes, not ending within a UTF-8 character. */
+/*
+ * Where to break a word, at most `n` bytes in: behind a ';' or ',', where a blank
+ * changes nothing in a structured value, else not within a UTF-8 character.
+ */
 static size_t
-whole_characters(struct slice line, size_t n)
+break_word(struct slice line, size_t n)
 {
+	for (size_t i = n; i > n / 2; i--)
+		if (line.p[i - 1] == ';' || line.p[i - 1] == ',')
+			return i;
 	for (size_t back = 0; back < 4 && back < n; back++)
 		if (((unsigned char)line.p[n - back] & 0xc0) != 0x80)
 			return n - back;
@@ -159,7 +165,7 @@ fold_line(struct buf *out, struct slice line, size_t used, const char *eol)
 		} else {
 			/* A word that fits on the next line goes there; it gains but a leading
 			 * blank. */
-			n = whole_characters(line, room);
+			n = break_word(line, room);
 			if (at_name && word_fits(line, blanks))
 				n = blanks < room ? blanks : room;
 			used = 1;

@@ -299,7 +299,7 @@ write_header(struct work *w, const struct piece *p, struct buf *out)
 		versioned |= slice_eqi(h.name, SLICE_LIT("MIME-Version"));
 		if (!has_long_line(lines))
 			buf_add(out, lines);
-		else if (header_fold(out, lines, w->eol))
+		else if (got > 0 && header_fold(out, lines, w->eol))
 			w->report->headers++;
 		else
 			w->report->unsafe = true;
@@ -331,6 +331,19 @@ write_leaf(struct work *w, const struct piece *p, struct buf *out)
 	}
 }
 
+/*
+ * Is it the root of a message whose container has no empty line behind its header?
+ * Fields added here would become the container's.
+ */
+static bool
+runs_into_container(const struct work *w, size_t i)
+{
+	const struct mime_part *in = i > 1 ? &w->pieces[i - 1].part : NULL;
+
+	return in != NULL && in->kind == MIME_MESSAGE &&
+	       offset(w, in->body) == offset(w, in->header) + in->header.len;
+}
+
 static void
 write_body(struct work *w, struct buf *out)
 {
@@ -344,6 +357,8 @@ write_body(struct work *w, struct buf *out)
 			size_t header = offset(w, p->part.header);
 
 			buf_add(out, between(w, at, header));
+			if (p->action != KEEP && runs_into_container(w, i))
+				buf_adds(out, w->eol);
 			write_header(w, p, out);
 			at = header + p->part.header.len;
 			/* Encoded text could look like a header where the empty line was missing.
@@ -453,8 +468,11 @@ make_body(struct work *w)
 		buf_init(&out, BUF_NO_LIMIT);
 		buf_reserve(&out, w->body.len + w->body.len / 4);
 		write_body(w, &out);
-		message_set_body(w->m, &out);
-		w->edited = true;
+		/* A header line that could not be folded leaves all as it was. */
+		w->edited = !slice_eq(buf_slice(&out), w->body);
+		if (w->edited)
+			message_set_body(w->m, &out);
+		buf_free(&out);
 	}
 	if (top != NULL)
 		set_top_label(w->m, top);

@@ -369,6 +369,21 @@ folding_exactly(void)
 
 	buf_clear(&in);
 	buf_clear(&out);
+	buf_clear(&want);
+	buf_adds(&in, "X: a;");
+	repeat(&in, "b", 980);
+	buf_adds(&in, ";c=");
+	repeat(&in, "d", 900);
+	buf_adds(&want, "X:\n a;");
+	repeat(&want, "b", 980);
+	buf_adds(&want, ";\n c=");
+	repeat(&want, "d", 900);
+	header_fold(&out, buf_slice(&in), "\n");
+	ok(slice_endsi(buf_slice(&out), slice_skip(buf_slice(&want), 4)),
+	    "a word that is too long is broken behind a semicolon: %s", buf_str(&out));
+
+	buf_clear(&in);
+	buf_clear(&out);
 	repeat(&in, "n", 998);
 	buf_adds(&in, ": v\n");
 	ok(!header_fold(&out, buf_slice(&in), "\n"), "a name of 998 bytes can't be folded");
