@@ -18,8 +18,9 @@
 #include "common/slice.h"
 
 struct header {
-	struct slice name;  /* without blanks before the colon */
-	struct slice value; /* all behind the colon: leading blank and folds kept, last line end not */
+	struct slice name; /* without blanks before the colon */
+	struct slice
+	    value; /* all behind the colon: leading blank and folds kept, last line end not */
 	struct slice whole; /* name to last byte of the value */
 };
 

@@ -48,7 +48,7 @@ struct message_header *message_find(const struct message *m, const char *name, s
 size_t message_position(const struct message *m, const struct message_header *h);
 
 void message_set(struct message_header *h, struct slice value); /* copies */
-void message_delete(struct message *m, const char *name);	/* all of that name */
+void message_delete(struct message *m, const char *name);       /* all of that name */
 /*
  * Below all others, or above them (the last one prepended is the topmost). Copies.
  * `name` and `value` must not point into m.

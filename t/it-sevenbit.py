@@ -132,8 +132,11 @@ def main():
         args = [os.path.join(os.environ.get("builddir", "."), "t/sevenbit-filter"),
                 os.path.join(data, "mime"), os.path.join(data, "mail")]
     seed, rounds = 1, 3
-    if args[0] == "-s":
+    if args[:1] == ["-s"]:
         seed, rounds, args = int(args[1]), int(args[2]), args[3:]
+    if not args:
+        args = [os.path.join(os.environ.get("builddir", "."), "t/sevenbit-filter"),
+                os.path.join(os.environ.get("srcdir", "."), "t/data/mime")]
     rng = random.Random(seed)
     changed = 0
     for directory in args[1:]:
