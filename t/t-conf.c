@@ -1117,6 +1117,12 @@ all_errors(void)
 	    "but nothing of a block that can't be there");
 	ok(strstr(e.text, "main.conf:1: 'nonsense'") != NULL, "the first one is returned");
 	buf_clear(&all);
+	put("main.conf", "<a>\n<a>\n<a>\n<a>\n<a>\n<a>\n<a>\n<a>\n<a>\nafter\n");
+	c = conf_load_all(path, collect, &all, &e);
+	ok(c == NULL && strcmp(buf_str(&all), "main.conf:1: <a> is not a block\n"
+					      "main.conf:9: <a>: blocks nested more than 8 deep\n") == 0,
+	    "nested too deep: nothing behind it is looked at");
+	buf_clear(&all);
 	snprintf(path, sizeof(path), "%s/absent", dir);
 	ok(conf_load_all(path, collect, &all, &e) == NULL &&
 		strcmp(buf_str(&all), "absent: No such file or directory\n") == 0,
