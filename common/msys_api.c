@@ -2,6 +2,7 @@
 
 #include <json-c/json.h>
 
+#include "common/event_text.h"
 #include "common/header.h"
 
 #define DEPTH_MAX 8
@@ -114,8 +115,7 @@ take_all(struct msys_api *m, const struct json_object *in, struct err *e)
 int
 msys_api_parse(struct msys_api *m, struct slice header_value, struct err *e)
 {
-	struct json_tokener *tok;
-	struct json_object *top = NULL;
+	struct json_object *top;
 	struct buf text;
 	int rc;
 
@@ -125,18 +125,15 @@ msys_api_parse(struct msys_api *m, struct slice header_value, struct err *e)
 		buf_free(&text);
 		return err_set(e, "longer than %d bytes", MSYS_API_MAX);
 	}
-	tok = json_tokener_new_ex(DEPTH_MAX);
-	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
-	/* With the NUL, so that a number or a literal at the end is complete. */
-	top = json_tokener_parse_ex(tok, buf_str(&text), (int)text.len + 1);
-	if (json_tokener_get_error(tok) != json_tokener_success)
-		rc = err_set(e, "%s", json_tokener_error_desc(json_tokener_get_error(tok)));
+	/* As strict as the event that metadata and tags go into. */
+	top = event_text_parse(buf_slice(&text), DEPTH_MAX, e);
+	if (top == NULL)
+		rc = -1;
 	else if (!json_object_is_type(top, json_type_object))
 		rc = err_set(e, "not a JSON object");
 	else
 		rc = take_all(m, top, e);
 	json_object_put(top);
-	json_tokener_free(tok);
 	buf_free(&text);
 	return rc;
 }

@@ -20,9 +20,9 @@ main(void)
 		{ "{\"campaign_id\":null,\"tags\":null,\"metadata\":null,\"options\":null}", NULL, "", "",
 		    "", "", 0, 0 },
 		{ "{}", NULL, "", "", "", "", 0, 0 },
-		{ "", "unexpected end of data", 0, 0, 0, 0, 0, 0 },
+		{ "", "not JSON", 0, 0, 0, 0, 0, 0 },
 		{ "[]", "not a JSON object", 0, 0, 0, 0, 0, 0 },
-		{ "12", "not a JSON object", 0, 0, 0, 0, 0, 0 },
+		{ "12", "not JSON: incomplete", 0, 0, 0, 0, 0, 0 },
 		{ "{\"campaign_id\":1}", "campaign_id is not a string", 0, 0, 0, 0, 0, 0 },
 		{ "{\"options\":[]}", "options is not an object", 0, 0, 0, 0, 0, 0 },
 		{ "{\"options\":{\"open_tracking\":\"yes\"}}", "open_tracking is neither true nor false", 0,
@@ -32,9 +32,13 @@ main(void)
 		{ "{\"tags\":[1]}", "tags holds something that is not a string", 0, 0, 0, 0, 0, 0 },
 		{ "{\"tags\":[\"1\",\"2\",\"3\",\"4\",\"5\",\"6\",\"7\",\"8\",\"9\",\"10\",\"11\"]}",
 		    "more than 10 tags", 0, 0, 0, 0, 0, 0 },
-		{ "{\"a\":[[[[[[[[[[1]]]]]]]]]]}", "nesting too deep", 0, 0, 0, 0, 0, 0 },
-		{ "{\"campaign_id\":\"x\"} trailing", "unexpected character", 0, 0, 0, 0, 0, 0 },
-		{ "{\"campaign_id\":\"\377\"}", "invalid utf-8 string", 0, 0, 0, 0, 0, 0 },
+		{ "{\"a\":[[[[[[[[[[1]]]]]]]]]]}", "not JSON: nesting too deep", 0, 0, 0, 0, 0, 0 },
+		{ "{\"campaign_id\":\"x\"} trailing", "not JSON", 0, 0, 0, 0, 0, 0 },
+		{ "{\"campaign_id\":\"\377\"}", "not JSON: not UTF-8", 0, 0, 0, 0, 0, 0 },
+		/* what an event line could not hold */
+		{ "{\"metadata\":{\"k\":NaN}}", "not JSON", 0, 0, 0, 0, 0, 0 },
+		{ "{\"metadata\":{\"k\":\"\301\232\"}}", "not JSON: not UTF-8", 0, 0, 0, 0, 0, 0 },
+		{ "{'campaign_id':'x'}", "not JSON", 0, 0, 0, 0, 0, 0 },
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
