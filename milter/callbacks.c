@@ -10,6 +10,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/log.h"
@@ -159,17 +160,20 @@ log_connection(const struct session *s, const struct conf_source *src, const cha
 
 /*
  * Postfix's cleanup gives a message of sendmail(1) the connection "localhost
- * [127.0.0.1]" and, unlike smtpd, no listener.
+ * [127.0.0.1]" and, unlike smtpd, the listener's port 0, or no listener at all.
  */
 static bool
 looks_local(SMFICTX *ctx, const char *host, const struct sockaddr *addr)
 {
+	const char *port = macro(ctx, "{daemon_port}");
 	struct cidr loopback;
 
-	return addr != NULL && cidr_parse(SLICE_LIT("127.0.0.1"), &loopback, NULL) == 0 &&
-	    cidr_match(&loopback, addr) && slice_eqi(slice_str(host), SLICE_LIT("localhost")) &&
-	    macro(ctx, "{daemon_addr}") == NULL && macro(ctx, "{daemon_port}") == NULL &&
-	    macro(ctx, "{if_addr}") == NULL;
+	if (addr == NULL || cidr_parse(SLICE_LIT("127.0.0.1"), &loopback, NULL) < 0 ||
+	    !cidr_match(&loopback, addr) || !slice_eqi(slice_str(host), SLICE_LIT("localhost")))
+		return false;
+	if (port != NULL)
+		return strcmp(port, "0") == 0;
+	return macro(ctx, "{daemon_addr}") == NULL && macro(ctx, "{if_addr}") == NULL;
 }
 
 static sfsistat
