@@ -15,25 +15,30 @@
 #include "common/ids.h"
 #include "common/token.h"
 
-#define LINK_URL_MAX	 4096 /* bytes of a target; SparkPost refuses longer ones when they are clicked */
-#define LINK_NAME_MAX	 63
+#define LINK_URL_MAX                                                                               \
+	4096 /* bytes of a target; SparkPost refuses longer ones when they are clicked */
+#define LINK_NAME_MAX    63
+#define LINK_RCPT_MAX    1024
 #define LINK_SUBLINK_MAX 32 /* letters, digits, '-', '_' */
 
-struct link { /* slices are borrowed */
-	enum token_kind kind; /* TOKEN_CLICK, _UNSUBSCRIBE, _OPEN, _INITIAL_OPEN */
+struct link {                      /* slices are borrowed */
+	enum token_kind kind;      /* TOKEN_CLICK, _UNSUBSCRIBE, _OPEN, _INITIAL_OPEN */
 	struct message_id message; /* its time is when the message was taken: links expire by it */
 	uint64_t subaccount;
-	struct slice rcpt; /* as the event has it */
-	struct slice name; /* link name, or empty */
-	struct slice url;  /* empty for opens; http or https */
-	struct slice sublink; /* only for making; empty: the kind's letter */
+	struct slice
+	    rcpt; /* the address, also with privacy-policy sha1: who makes the event applies it */
+	struct slice name;    /* link name, or empty */
+	struct slice url;     /* empty for opens; http or https */
+	struct slice sublink; /* of clicks, only for making; empty: the kind's letter */
 };
 
 /*
  * Append the tracked URL. `base` is like "https://track.example.com", without a
- * slash at its end. The result holds only characters that need no escaping in an
- * attribute, a text or a QP body but '='-free letters, digits and "-_./:".
- * -1 and *e: a part is too long, or the target is neither http nor https.
+ * slash at its end. The result holds only letters, digits and "-_./:", so it needs
+ * no escaping in an attribute, a text or a quoted-printable body.
+ * A blank inside the target becomes %20, as a browser would send it; all other
+ * bytes stay as they are. -1 and *e, nothing added: a part is too long, the target
+ * is neither http nor https, it begins or ends with a blank or has a control in it.
  */
 int link_make(const struct token_ring *r, const char *base, const struct link *l, struct buf *out,
     struct err *e);
@@ -45,6 +50,9 @@ int link_make(const struct token_ring *r, const char *base, const struct link *l
  * holds bytes that may not stand in a Location header.
  */
 bool link_open(const struct token_ring *r, struct slice path, struct link *out, struct buf *store);
+
+/* The key id that stands in the token of this path, which need not open. False: there is none. */
+bool link_key_id(struct slice path, unsigned *id);
 
 /* Is this URL one that link_make() made with this base and a key of the ring? */
 bool link_is_ours(const struct token_ring *r, const char *base, struct slice url);
