@@ -19,7 +19,7 @@ result() { # result PROBLEMS TEXT
 # The layer of each module of common/; a module that is missing here fails the check.
 layer_table='
 0 slice buf err xalloc log clock base64 hash file utf8
-1 header mime transfer patch html url address pattern encoded_word dkim*
+1 header mime transfer patch html* url* text_links address pattern encoded_word dkim*
 2 conf* event* ids token message sevenbit link jobid msys_api policy outgoing* signing
 3 spool*
 4 daemon
