@@ -52,6 +52,7 @@ const struct event_field event_fields[] = {
 	{ "report_to", EVENT_TEXT, AT(report_to) },
 	{ "ip_address", EVENT_TEXT, AT(ip_address) },
 	{ "remote_addr", EVENT_TEXT, AT(remote_addr) },
+	{ "queue_id", EVENT_TEXT, AT(queue_id) },
 	{ "user_agent", EVENT_TEXT, AT(user_agent) },
 	{ "target_link_url", EVENT_TEXT, AT(target_link_url) },
 	{ "target_link_name", EVENT_TEXT, AT(target_link_name) },

@@ -56,6 +56,7 @@ struct event {
 	struct slice msg_from, friendly_from, subject, campaign_id;
 	struct slice binding, binding_group, sending_ip, ip_address, remote_addr, routing_domain;
 	struct slice recv_method, delv_method;
+	struct slice queue_id; /* the MTA's, ours: the log is joined by it; no receiver needs it */
 	struct slice raw_reason, reason, error_code;
 	struct slice fbtype, report_by, report_to, mailfrom;
 	struct slice user_agent, target_link_url, target_link_name;

@@ -37,7 +37,8 @@ struct outgoing_envelope { /* the facts; borrowed */
 	const char *client_ip;	 /* "" for local mail */
 	const char *listener_ip; /* NULL: unknown; for default-virtual-mta by-smtp-source-ip */
 	bool local;
-	struct slice from;     /* without <> */
+	const char *queue_id; /* NULL: unknown */
+	struct slice from;    /* without <> */
 	const struct slice *rcpts; /* without <>, no duplicates */
 	size_t n_rcpts;
 	uint64_t size;		/* bytes as received, headers and body */

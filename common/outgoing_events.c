@@ -53,6 +53,7 @@ static void
 set_message(const struct outgoing_envelope *env, const struct outgoing *o, struct event *ev)
 {
 	ev->timestamp = env->now;
+	ev->queue_id = slice_str(env->queue_id);
 	ev->recv_method = SLICE_LIT("esmtp");
 	ev->msg_from = buf_slice(&o->new_from);
 	ev->friendly_from = buf_slice(&o->from_header);

@@ -400,6 +400,7 @@ on_end(SMFICTX *ctx)
 		return SMFIS_TEMPFAIL;
 	rcpts = xcalloc(s->tx.n_rcpts, sizeof(*rcpts));
 	session_envelope(s, rcpts, began_us / 1000000, &env);
+	env.queue_id = macro(ctx, "i");
 	policy_size(&s->tx.source, env.size, &a);
 	if (a.verdict != POLICY_CONTINUE) {
 		log_refusal(ctx, s, "data", (struct slice){ 0 }, &a);
