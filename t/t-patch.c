@@ -107,8 +107,9 @@ table(void)
 static void
 everywhere(const char *name, const char *body)
 {
-	static const char *const texts[] = { "", "x", " ", "=", "http://t.example/c/abcdefghijklmnopqrstuvwxyz"
-		"0123456789abcdefghijklmnopqrstuvwxyz0123456789", "--B" };
+	static const char *const texts[] = { "", "x", " ", "=",
+		"http://t.example/c/abcdefghijklmnopqrstuvwxyz0123456789abcdefghijklmnopqrstuvwxyz01234",
+		"--B" };
 	struct buf plain, out;
 	size_t wrong = 0, tried = 0, wide = 0;
 
