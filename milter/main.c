@@ -4,6 +4,7 @@
  */
 #include <glob.h>
 #include <libmilter/mfapi.h>
+#include <openssl/crypto.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,6 +193,8 @@ main(int argc, char **argv)
 	int rc;
 
 	daemon_options(argc, argv, "signalpost-milter", &opt);
+	/* libmilter returns while sessions are at work: libcrypto must not be taken down under them. */
+	OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT, NULL);
 	log_open("signalpost-milter", opt.foreground || opt.check_only);
 	if ((c = conf_load(opt.conf_file, &e)) == NULL)
 		return refuse_start(&opt, EX_CONFIG, &e);
