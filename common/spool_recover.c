@@ -336,9 +336,7 @@ recover_file(struct recovery *r, const char *name, struct err *e)
 		return errno == ENOENT ? 0 : err_errno(e, "open");
 	locked = spool_file_lock(r->sp, name, fd, e);
 	if (locked <= 0) {
-		close(fd);
-		if (locked == 0)
-			say(r, name, "in use by a running program");
+		close(fd); /* a running program's: nothing to do, and nothing to say */
 		return locked;
 	}
 	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
