@@ -1,0 +1,81 @@
+/*
+ * html_context.h - as much of the tree as the scanner has to know (HTML, 13.2.6).
+ *
+ * How the bytes behind a tag are read depends on where the tag stands: <title> starts
+ * plain text, but not inside <svg> or <select>; "<![CDATA[" means something in <svg> only.
+ * And the place where the body starts, if no tag says so, depends on what came before.
+ * This keeps a small stack of the elements that matter: foreign ones, what stands inside
+ * them, choice lists and templates. Of all others it only counts how many are open.
+ *
+ * Constant memory and constant work per tag, whatever the nesting. Scripting is off, as in
+ * mail programs: <noscript> is markup.
+ */
+#ifndef COMMON_HTML_CONTEXT_H
+#define COMMON_HTML_CONTEXT_H
+
+#include "common/html_tag.h"
+
+#define HTML_DEPTH_MAX 64 /* deeper elements are counted, not known */
+#define HTML_NOWHERE   SIZE_MAX
+
+enum html_text {
+	HTML_TEXT_MARKUP, /* the "data state" */
+	HTML_TEXT_RCDATA, /* title, textarea: until its end tag */
+	HTML_TEXT_RAW,    /* style, xmp, iframe, ...: until its end tag */
+	HTML_TEXT_SCRIPT, /* the same, but for "<!-- <script>" */
+	HTML_TEXT_PLAIN,  /* plaintext: until the end */
+};
+
+enum html_mode {
+	HTML_BEFORE_HEAD,
+	HTML_IN_HEAD,
+	HTML_IN_NOSCRIPT, /* of the head */
+	HTML_AFTER_HEAD,
+	HTML_IN_BODY,
+	HTML_IN_FRAMESET,
+};
+
+enum html_open_kind {
+	HTML_OPEN_HTML, /* inside foreign content */
+	HTML_OPEN_SVG,
+	HTML_OPEN_MATH,
+	HTML_OPEN_SELECT,
+	HTML_OPEN_TEMPLATE,
+};
+
+struct html_open {
+	enum html_open_kind kind;
+	enum html_name name;
+	size_t name_at, name_len;
+	bool holds_html; /* foreign: start tags inside it are HTML's */
+	bool math_text;  /* the same, but for mglyph and malignmark */
+	bool in_table;   /* a select: inside a table */
+	bool fresh;      /* a template: nothing yet that says what it holds */
+	bool columns;    /* a template of <col>: takes nothing else */
+};
+
+struct html_context {
+	enum html_mode mode;
+	bool frameset_ok; /* a <frameset> would still be taken */
+	bool quiet;       /* only tags that HTML_IS_ACTS matter */
+	size_t body;      /* where the body element starts, tag or not; HTML_NOWHERE before it */
+	unsigned depth, hidden; /* entries of stack[], and those that found no room */
+	struct html_open stack[HTML_DEPTH_MAX];
+	uint32_t open[HTML_NAMES]; /* start tags less end tags, per name */
+};
+
+void html_context_begin(struct html_context *c);
+
+/* A start tag; what the bytes behind it are. */
+enum html_text html_context_start(
+    struct html_context *c, const struct html_tag *tag, struct slice in);
+void html_context_end(struct html_context *c, const struct html_tag *tag, struct slice in);
+
+/* in[from..to) is text. Needed only while !c->quiet. */
+void html_context_text(struct html_context *c, struct slice in, size_t from, size_t to);
+void html_context_eof(struct html_context *c, size_t at);
+
+/* Does "<![CDATA[" start a CDATA section here? */
+bool html_context_foreign(const struct html_context *c);
+
+#endif
