@@ -54,6 +54,8 @@ const struct event_field event_fields[] = {
 	{ "remote_addr", EVENT_TEXT, AT(remote_addr) },
 	{ "queue_id", EVENT_TEXT, AT(queue_id) },
 	{ "user_agent", EVENT_TEXT, AT(user_agent) },
+	{ "prefetched", EVENT_FLAG, AT(prefetched) },
+	{ "machine_reader", EVENT_TEXT, AT(machine_reader) },
 	{ "target_link_url", EVENT_TEXT, AT(target_link_url) },
 	{ "target_link_name", EVENT_TEXT, AT(target_link_name) },
 	{ "msg_size", EVENT_NUMBER, AT(msg_size) },

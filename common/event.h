@@ -60,10 +60,12 @@ struct event {
 	struct slice raw_reason, reason, error_code;
 	struct slice fbtype, report_by, report_to, mailfrom;
 	struct slice user_agent, target_link_url, target_link_name;
+	struct slice machine_reader; /* ours: the rule that knew this reader to be a program */
 	struct slice rcpt_meta; /* a JSON object, as text */
 	struct slice rcpt_tags; /* a JSON array of strings, as text */
 	int64_t subaccount_id, msg_size, num_retries, queue_time_ms, bounce_class;
 	enum event_flag open_tracking, click_tracking, initial_pixel;
+	enum event_flag prefetched; /* ours: no person may have looked */
 };
 
 /* All unset; subaccount_id 0. */
