@@ -183,6 +183,7 @@ struct conf_signals { /* <signals>, old name <sparkpost-analytics> */
 	uint64_t min_free_space; /* bytes; 0: never purge */
 	enum conf_tracking engagement_tracking;
 	uint64_t customer_id;
+	bool track_text; /* ours: text/plain parts too, and SparkPost's [[data-msys-...]] marks; default no */
 	const char *tracking_domain; /* "host" or "http[s]://host[:port]", as given; see conf_tracking_base() */
 	const char *custom_message_id_header;
 	bool process_subaccount_header, retain_subaccount_header;
