@@ -169,7 +169,7 @@ static const char head[] =
     "set -eu\n"
     "PATH=$PATH:/usr/sbin:/sbin\n"
     "umask 022\n"
-    "dir=${1:-$(postconf -h config_directory)}\n"
+    "dir=${1:-$(postconf -h config_directory 2>/dev/null || echo /etc/postfix)}\n"
     "signalpost=${SIGNALPOST:-signalpost}\n"
     "case $dir in\n"
     "*[!A-Za-z0-9/._+-]* | [!/]* | '')\n"
@@ -448,7 +448,7 @@ put_addresses(const struct conf *c, struct relay_tables *have, FILE *out)
 	fputs("END\n", out);
 	if (have->patterns)
 		fputs(
-		    "if ! postconf -m | grep -qx pcre; then\n"
+		    "if ! postconf -c \"$dir\" -m | grep -qx pcre; then\n"
 		    "\techo 'address patterns need pcre tables: apt-get install postfix-pcre' >&2\n"
 		    "\texit 1\n"
 		    "fi\n",

@@ -173,7 +173,7 @@ reported(const char *text)
 	bool found = strstr(buf_str(&reports), text) != NULL;
 
 	if (!found)
-		printf("# no \"%s\" in: %s", text, buf_str(&reports));
+		printf("# no \"%s\" in: %s\n", text, buf_str(&reports));
 	return found;
 }
 
