@@ -18,9 +18,9 @@ result() { # result PROBLEMS TEXT
 
 # The layer of each module of common/; a module that is missing here fails the check.
 layer_table='
-0 slice buf err xalloc log clock base64 hash file utf8
-1 header mime transfer patch html* url* text_links address pattern encoded_word dkim*
-2 conf* event* ids token message sevenbit link jobid msys_api policy outgoing* signing
+0 slice ascii buf err xalloc log clock base64 hash file utf8
+1 header mime transfer patch html* url* text_links address pattern encoded_word dkim* dsn* arf* reply* maillog*
+2 conf* bounce_rules* classify* event* ids token message sevenbit link jobid msys_api policy outgoing* signing report* required returned track*
 3 spool*
 4 daemon
 '
