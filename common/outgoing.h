@@ -24,6 +24,7 @@
 #include "common/sevenbit.h"
 #include "common/signing.h"
 #include "common/token.h"
+#include "common/track.h"
 
 struct outgoing_context { /* immutable; shared by all messages of one configuration */
 	const struct conf *conf;
@@ -46,6 +47,9 @@ struct outgoing_envelope { /* the facts; borrowed */
 	bool headers_too_big;	/* the headers were not kept: nothing in the message is edited or signed */
 	struct signing_digest relaxed, simple; /* of a body that was not kept */
 	int64_t now; /* Unix seconds */
+	/* Told about each link, for a dry run; NULL: nobody. */
+	void (*note)(void *arg, const struct track_note *note);
+	void *note_arg;
 };
 
 struct outgoing {
@@ -59,6 +63,7 @@ struct outgoing {
 	struct buf sender_header; /* in Sender, else in From */
 	struct buf subject, custom_id, envid;
 	struct buf meta, tags; /* from X-MSYS-API, JSON */
+	enum event_flag api_open, api_click; /* X-MSYS-API options.open_tracking, click_tracking */
 	const char *api_error; /* why X-MSYS-API was not used, or NULL */
 	bool signals;
 	uint64_t subaccount;
@@ -68,6 +73,7 @@ struct outgoing {
 	bool from_changed, from_invalid; /* invalid: the rewrite list made no address; the old one stays */
 	struct buf new_from;
 	const char *verp; /* "recipient", "id", or why not; NULL: not asked for */
+	struct track_report track;
 	struct sevenbit_report sevenbit;
 	struct signing_plan signing;
 	bool signed_ok;

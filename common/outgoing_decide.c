@@ -154,6 +154,8 @@ decide_api(const struct outgoing_envelope *env, struct message *m, struct msys_a
 	message_delete(m, "X-MSYS-API");
 	if (o->jobid.len == 0)
 		jobid_from_header(buf_slice(&api->campaign_id), (struct slice){ 0 }, &o->jobid);
+	o->api_open = api->open_tracking;
+	o->api_click = api->click_tracking;
 	buf_add(&o->meta, buf_slice(&api->metadata));
 	buf_add(&o->tags, buf_slice(&api->tags));
 }

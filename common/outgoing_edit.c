@@ -146,6 +146,62 @@ rewrite_mail_from(const struct outgoing_context *ctx, const struct outgoing_enve
 	apply_verp(ctx, env, o, buf_slice(&o->new_from));
 }
 
+/* ---- opens and clicks ---- */
+
+/* Why this message's links and opens are nobody's business, or NULL. */
+static const char *
+why_not_tracked(const struct outgoing_context *ctx, const struct outgoing_envelope *env,
+    const struct outgoing *o)
+{
+	if (ctx->conf->signals.engagement_tracking == CONF_TRACKING_OFF)
+		return "off";
+	if (!o->signals)
+		return "signals-off";
+	if (ctx->ring == NULL)
+		return "no-token-key";
+	if (!policy_trusts(env->source, env->local))
+		return "untrusted-source";
+	/* One body can't carry the tokens of several readers. */
+	if (env->n_rcpts != 1)
+		return "multi-recipient";
+	if (env->body_too_big)
+		return "too-big";
+	if (o->api_open == EVENT_FALSE && o->api_click == EVENT_FALSE)
+		return "x-msys-api";
+	return NULL;
+}
+
+static void
+track(const struct outgoing_context *ctx, const struct outgoing_envelope *env, struct message *m,
+    struct outgoing *o)
+{
+	struct track_options opt = {
+		.ring = ctx->ring,
+		.base = conf_tracking_base(ctx->conf),
+		.message = o->first_id,
+		.subaccount = o->subaccount,
+		.links = o->api_click != EVENT_FALSE,
+		.pixels = o->api_open != EVENT_FALSE,
+		.text = ctx->conf->signals.track_text,
+		.note = env->note,
+		.arg = env->note_arg,
+	};
+	struct buf rcpt;
+
+	o->track.why_not = why_not_tracked(ctx, env, o);
+	if (o->track.why_not != NULL)
+		return;
+	buf_init(&rcpt, 4096);
+	for (size_t i = 0; i < env->rcpts[0].len; i++) {
+		char c = env->rcpts[0].p[i];
+
+		buf_addc(&rcpt, (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c));
+	}
+	opt.rcpt = buf_slice(&rcpt);
+	track_message(m, &opt, &o->track);
+	buf_free(&rcpt);
+}
+
 /* ---- the signature ---- */
 
 static int
@@ -177,11 +233,13 @@ outgoing_edit(const struct outgoing_context *ctx, const struct outgoing_envelope
 	rewrite_mail_from(ctx, env, o);
 	if (env->headers_too_big) {
 		o->signing.why_not = "headers-too-big";
+		o->track.why_not = "headers-too-big";
 		return 0;
 	}
 	add_missing(ctx, env, m, o);
 	if (add_sealed_id(ctx, env, m, o, e) < 0)
 		return -1;
+	track(ctx, env, m, o);
 	if (!env->body_too_big)
 		sevenbit_make(m, &o->sevenbit);
 	return sign(ctx, env, m, o, e);

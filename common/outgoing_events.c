@@ -49,6 +49,12 @@ free_parts(struct parts *p)
 	buf_free(&p->domain);
 }
 
+static enum event_flag
+flag(bool on)
+{
+	return on ? EVENT_TRUE : EVENT_FALSE;
+}
+
 static void
 set_message(const struct outgoing_envelope *env, const struct outgoing *o, struct event *ev)
 {
@@ -64,7 +70,9 @@ set_message(const struct outgoing_envelope *env, const struct outgoing *o, struc
 	ev->rcpt_tags = buf_slice(&o->tags);
 	ev->subaccount_id = (int64_t)o->subaccount;
 	ev->msg_size = (int64_t)env->size;
-	ev->open_tracking = ev->click_tracking = EVENT_FALSE;
+	ev->open_tracking = flag(o->track.open_pixel);
+	ev->initial_pixel = flag(o->track.initial_pixel);
+	ev->click_tracking = flag(o->track.links > 0);
 	if (o->vmta != NULL) {
 		ev->binding = slice_str(o->vmta->name);
 		ev->sending_ip = slice_str(o->vmta->source_ip);
@@ -194,6 +202,20 @@ log_signing(const struct outgoing *o, struct buf *line)
 }
 
 static void
+log_tracking(const struct outgoing *o, struct buf *line)
+{
+	const struct track_report *t = &o->track;
+
+	if (t->why_not != NULL)
+		buf_printf(line, " track=none(%s)", t->why_not);
+	else
+		buf_printf(line, " links=%u pixels=%u", t->links,
+		    (unsigned)t->initial_pixel + (unsigned)t->open_pixel);
+	if (t->parts_passed > 0)
+		buf_printf(line, " untracked-parts=%u(%s)", t->parts_passed, t->part_why);
+}
+
+static void
 log_body(const struct outgoing_envelope *env, const struct outgoing *o, struct buf *line)
 {
 	if (env->headers_too_big)
@@ -243,6 +265,7 @@ outgoing_log(const struct outgoing_envelope *env, const struct outgoing *o, stru
 		buf_printf(line, " id=%s events=%zu", ids_text(o->first_id, id), o->events);
 	else
 		buf_adds(line, " events=off");
+	log_tracking(o, line);
 	log_body(env, o, line);
 	log_signing(o, line);
 }

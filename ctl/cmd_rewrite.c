@@ -24,7 +24,7 @@
 
 struct run {
 	const char *conf_file, *from, *user, *client;
-	bool unauthenticated;
+	bool unauthenticated, html, explain;
 	char **rcpts;
 	size_t n_rcpts, room;
 	struct sockaddr_storage peer;
@@ -41,12 +41,14 @@ static int
 usage(void)
 {
 	fputs("usage: signalpost rewrite [-c file] [-f sender] [-t recipient]... [-a user | -u]\n"
-	      "           [-s client-address] file.eml\n"
+	      "           [-s client-address] [--explain] file.eml\n"
+	      "       signalpost rewrite --html [-c file] [-t recipient] [--explain] file.html\n"
 	      "  -f  MAIL FROM; default: Return-Path, else From\n"
 	      "  -t  RCPT TO; default: the first address in To\n"
 	      "  -a  as this authenticated user; default: the first smtp-user\n"
 	      "  -u  not authenticated\n"
-	      "  -s  from this address; default 127.0.0.1\n",
+	      "  -s  from this address; default 127.0.0.1\n"
+	      "  --explain  a line for each link: what became of it, and why\n",
 	    stderr);
 	return EX_USAGE;
 }
@@ -54,10 +56,21 @@ usage(void)
 static int
 options(struct run *r, int argc, char **argv)
 {
+	static const struct option longer[] = {
+		{ "explain", no_argument, NULL, 'e' },
+		{ "html", no_argument, NULL, 'H' },
+		{ NULL, 0, NULL, 0 },
+	};
 	int c;
 
-	while ((c = getopt(argc, argv, "c:f:t:a:us:h")) != -1)
+	while ((c = getopt_long(argc, argv, "c:f:t:a:us:h", longer, NULL)) != -1)
 		switch (c) {
+		case 'e':
+			r->explain = true;
+			break;
+		case 'H':
+			r->html = true;
+			break;
 		case 'c':
 			r->conf_file = optarg;
 			break;
@@ -114,7 +127,7 @@ load(struct run *r)
 	r->ctx.keys = keys;
 	r->ctx.ring = token_ring_open(r->conf->token_keys.directory, &e);
 	if (r->ctx.ring == NULL)
-		fprintf(stderr, "no X-Signalpost-ID: %s\n", e.text);
+		fprintf(stderr, "no X-Signalpost-ID and no tracked links: %s\n", e.text);
 	if (r->user == NULL && !r->unauthenticated)
 		r->user = r->conf->n_smtp_users > 0 ? r->conf->smtp_users[0].name : "user";
 	if (r->unauthenticated)
@@ -199,6 +212,60 @@ show_headers(const struct message *m)
 	}
 }
 
+static void
+explain(void *unused, const struct track_note *n)
+{
+	struct buf line;
+
+	(void)unused;
+	buf_init(&line, 65536);
+	buf_printf(&line, "%-8s", n->what);
+	if (n->why != NULL)
+		buf_printf(&line, " (%s)", n->why);
+	outgoing_log_value(&line, "at", n->target);
+	fprintf(stderr, "%s\n", buf_str(&line));
+	buf_free(&line);
+}
+
+static int
+put_out(const struct buf *text)
+{
+	if (fwrite(buf_str(text), 1, text->len, stdout) == text->len && fflush(stdout) == 0)
+		return EX_OK;
+	perror("signalpost rewrite: standard output");
+	return 1;
+}
+
+/* --html: one HTML text, as if it were the only part of a message. */
+static int
+rewrite_html(struct run *r, struct slice html)
+{
+	struct track_options opt = {
+		.ring = r->ctx.ring,
+		.base = conf_tracking_base(r->conf),
+		.message = ids_take(1),
+		.rcpt = slice_str(r->n_rcpts > 0 ? r->rcpts[0] : "reader@example.com"),
+		.links = true,
+		.pixels = true,
+		.note = r->explain ? explain : NULL,
+	};
+	struct track_report report;
+	struct buf out;
+	int rc;
+
+	if (r->ctx.ring == NULL)
+		return EX_CONFIG;
+	buf_init(&out, BUF_NO_LIMIT);
+	track_html(html, SLICE_LIT("utf-8"), &opt, &out, &report);
+	fprintf(stderr, "links=%u pixels=%u%s%s\n", report.links,
+	    (unsigned)report.initial_pixel + (unsigned)report.open_pixel,
+	    report.part_why != NULL ? " untracked: " : "",
+	    report.part_why != NULL ? report.part_why : "");
+	rc = put_out(&out);
+	buf_free(&out);
+	return rc;
+}
+
 static int
 rewrite(struct run *r, uint64_t size)
 {
@@ -211,6 +278,7 @@ rewrite(struct run *r, uint64_t size)
 		.n_rcpts = r->n_accepted,
 		.size = size,
 		.now = clock_wall_s(),
+		.note = r->explain ? explain : NULL,
 	};
 	struct outgoing o;
 	struct buf text;
@@ -230,10 +298,7 @@ rewrite(struct run *r, uint64_t size)
 		show_headers(&r->msg);
 		buf_clear(&text);
 		message_print(&r->msg, false, &text);
-		if (fwrite(buf_str(&text), 1, text.len, stdout) != text.len || fflush(stdout) != 0) {
-			perror("signalpost rewrite: standard output");
-			rc = 1;
-		}
+		rc = put_out(&text);
 	}
 	buf_free(&text);
 	outgoing_free(&o);
@@ -273,6 +338,8 @@ cmd_rewrite(int argc, char **argv)
 	} else if (file_read(AT_FDCWD, argv[optind], &text, &e) < 0) {
 		fprintf(stderr, "signalpost rewrite: %s\n", e.text);
 		rc = 1;
+	} else if (r.html) {
+		rc = rewrite_html(&r, buf_slice(&text));
 	} else {
 		message_parse(&r.msg, buf_slice(&text));
 		set_envelope(&r);
