@@ -11,6 +11,8 @@ base64_encode(struct buf *out, struct slice in, enum base64_kind kind)
 {
 	const char *digits = alphabet[kind];
 
+	/* Room once for all of it; if there is not enough, `out` is full and takes nothing. */
+	buf_reserve(out, kind == BASE64_URL ? (in.len * 4 + 2) / 3 : (in.len + 2) / 3 * 4);
 	for (size_t i = 0; i < in.len; i += 3) {
 		size_t n = in.len - i < 3 ? in.len - i : 3;
 		uint32_t group = 0;
@@ -24,15 +26,25 @@ base64_encode(struct buf *out, struct slice in, enum base64_kind kind)
 	}
 }
 
+/* Of the 62 digits that both alphabets share, by character; -1: none of them. */
+/* clang-format off */
+static const signed char values64[128] = {
+	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
+	52, 53, 54, 55, 56, 57, 58, 59, 60, 61, -1, -1, -1, -1, -1, -1,
+	-1,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
+	15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, -1, -1, -1, -1, -1,
+	-1, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
+	41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, -1, -1, -1, -1, -1,
+};
+/* clang-format on */
+
 static int
 value64(char c, enum base64_kind kind)
 {
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
+	if ((unsigned char)c < sizeof(values64) && values64[(unsigned char)c] >= 0)
+		return values64[(unsigned char)c];
 	if (c == alphabet[kind][62])
 		return 62;
 	return c == alphabet[kind][63] ? 63 : -1;
@@ -52,10 +64,12 @@ value32(char c)
 static bool
 decode(struct buf *out, struct slice in, unsigned width, int kind)
 {
-	size_t start = out->len;
+	size_t start = out->len, at = start;
 	uint32_t bits = 0;
 	unsigned have = 0;
 
+	if (!buf_reserve(out, in.len * width / 8))
+		return false;
 	for (size_t i = 0; i < in.len; i++) {
 		int v = width == 5 ? value32(in.p[i]) : value64(in.p[i], (enum base64_kind)kind);
 
@@ -65,15 +79,16 @@ decode(struct buf *out, struct slice in, unsigned width, int kind)
 		have += width;
 		if (have >= 8) {
 			have -= 8;
-			buf_addc(out, (char)(bits >> have & 0xff));
+			out->p[at++] = (char)(bits >> have & 0xff);
 		}
 	}
-	if (!out->full && have < width && (bits & ((1u << have) - 1)) == 0)
+	if (have < width && (bits & ((1u << have) - 1)) == 0) {
+		out->len = at;
+		out->p[at] = '\0';
 		return true;
+	}
 bad:
-	out->len = start;
-	if (out->p != NULL)
-		out->p[start] = '\0';
+	out->p[start] = '\0';
 	return false;
 }
 

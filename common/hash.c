@@ -3,6 +3,7 @@
 #include <limits.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -11,6 +12,31 @@ broken(const char *what)
 {
 	fprintf(stderr, "libcrypto: %s failed; the OpenSSL installation is broken\n", what);
 	abort();
+}
+
+/* Looking an algorithm up by name costs as much as the digest of a short text: once a process. */
+static const EVP_MD *
+fetched(_Atomic(EVP_MD *) *kept, const char *name)
+{
+	EVP_MD *md = atomic_load(kept), *other = NULL;
+
+	if (md != NULL)
+		return md;
+	md = EVP_MD_fetch(NULL, name, NULL);
+	if (md == NULL)
+		broken(name);
+	if (atomic_compare_exchange_strong(kept, &other, md))
+		return md;
+	EVP_MD_free(md);
+	return other;
+}
+
+static const EVP_MD *
+sha256(void)
+{
+	static _Atomic(EVP_MD *) kept;
+
+	return fetched(&kept, "SHA256");
 }
 
 static void
@@ -23,7 +49,7 @@ digest(const EVP_MD *md, const char *name, struct slice in, unsigned char *out)
 void
 hash_sha256(struct slice in, unsigned char out[HASH_SHA256_SIZE])
 {
-	digest(EVP_sha256(), "SHA-256", in, out);
+	digest(sha256(), "SHA-256", in, out);
 }
 
 void
@@ -44,7 +70,7 @@ hash_sha256_begin(void)
 {
 	EVP_MD_CTX *ctx = EVP_MD_CTX_new();
 
-	if (ctx == NULL || EVP_DigestInit_ex(ctx, EVP_sha256(), NULL) != 1)
+	if (ctx == NULL || EVP_DigestInit_ex(ctx, sha256(), NULL) != 1)
 		broken("SHA-256");
 	return (struct hash *)(void *)ctx;
 }

@@ -48,7 +48,8 @@ bare_address(struct slice s)
 		struct slice rest = slice_skip(s, slice_find(s, ']') + 1);
 		uint64_t port;
 
-		if (rest.len > 0 && (rest.p[0] != ':' || !slice_uint(slice_skip(rest, 1), 65535, &port)))
+		if (rest.len > 0 &&
+		    (rest.p[0] != ':' || !slice_uint(slice_skip(rest, 1), 65535, &port)))
 			return (struct slice){ NULL, 0 };
 		return slice_skip(slice_head(s, slice_find(s, ']')), 1);
 	}

@@ -14,7 +14,7 @@
 #include "common/slice.h"
 
 #define CLIENT_TEXT_SIZE INET6_ADDRSTRLEN
-#define CLIENT_HOPS_MAX	 32 /* addresses of X-Forwarded-For that are looked at */
+#define CLIENT_HOPS_MAX  32 /* addresses of X-Forwarded-For that are looked at */
 
 struct client {
 	struct sockaddr_storage addr; /* an IPv4 address never as ::ffff:a.b.c.d; without port */

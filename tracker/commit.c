@@ -3,11 +3,20 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "common/clock.h"
 #include "common/xalloc.h"
 
 #define BATCH_MAX (1024 * 1024) /* bytes of an append */
+
+/*
+ * After a batch of more than BUSY events the next one is given a moment to grow:
+ * a sync costs as much CPU as several requests. Those whom it would hold up
+ * would only have waited for the CPU.
+ */
+#define BUSY     8
+#define PAUSE_NS 100000
 
 struct entry {
 	struct entry *next;
@@ -130,6 +139,8 @@ run(void *arg)
 		done = end_batch(c, n, rc, &why);
 		pthread_mutex_unlock(&c->lock);
 		wake_all(c, done);
+		if (n > BUSY)
+			nanosleep(&(const struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
 		pthread_mutex_lock(&c->lock);
 	}
 	pthread_mutex_unlock(&c->lock);

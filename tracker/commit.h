@@ -22,8 +22,9 @@ struct commit;
 
 struct commit_stats {
 	uint64_t written; /* events on stable storage */
-	uint64_t lost;	  /* the spool did not take them, or the queue was full */
-	uint64_t late;	  /* requests that did not wait to the end; their events are among the others */
+	uint64_t lost;    /* the spool did not take them, or the queue was full */
+	uint64_t
+	    late; /* requests that did not wait to the end; their events are among the others */
 	struct err error; /* the last reason for a loss */
 };
 
@@ -43,7 +44,8 @@ void commit_late(struct commit *c, int64_t max_ms);
 
 struct commit_stats commit_stats(struct commit *c);
 
-/* Everything that was added is written, all are woken. Nobody may be adding any more. NULL is fine. */
+/* Everything that was added is written, all are woken. Nobody may be adding any more. NULL is fine.
+ */
 void commit_drain(struct commit *c);
 void commit_close(struct commit *c); /* drains, too */
 

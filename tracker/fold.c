@@ -5,7 +5,7 @@
 
 #include "common/xalloc.h"
 
-#define WAYS	8 /* places that a key may have */
+#define WAYS    8 /* places that a key may have */
 #define STRIPES 64
 
 struct slot {

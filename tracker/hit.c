@@ -77,7 +77,10 @@ set_id(const struct hit *h, const struct hit_reader *reader, struct event *ev)
 	struct buf made_by;
 
 	buf_init(&made_by, BUF_NO_LIMIT);
-	buf_printf(&made_by, "%lld %s ", (long long)reader->now_ms, reader->client->text);
+	buf_reserve(&made_by, 128 + h->link.url.len);
+	buf_add(&made_by, (struct slice){ (const char *)&reader->now_ms, sizeof(reader->now_ms) });
+	buf_adds(&made_by, reader->client->text);
+	buf_addc(&made_by, ' ');
 	buf_add(&made_by, h->link.url);
 	ev->event_id = event_id_for(ev->type, ev->message_id, buf_slice(&made_by));
 	buf_free(&made_by);
@@ -101,8 +104,8 @@ set_recipient(const struct settings *s, struct slice rcpt, struct parts *p, stru
 }
 
 static void
-set_reader(const struct settings *s, const struct hit_reader *reader, struct parts *p,
-    struct event *ev)
+set_reader(
+    const struct settings *s, const struct hit_reader *reader, struct parts *p, struct event *ev)
 {
 	struct slice agent = slice_head(reader->user_agent, HIT_USER_AGENT_MAX);
 	struct machine machine;
@@ -110,8 +113,8 @@ set_reader(const struct settings *s, const struct hit_reader *reader, struct par
 	ev->ip_address = slice_str(reader->client->text);
 	utf8_clean(&p->agent, agent);
 	ev->user_agent = utf8_head(buf_slice(&p->agent), HIT_USER_AGENT_MAX);
-	if (machine_find(s->machines, agent, (const struct sockaddr *)&reader->client->addr,
-		&machine)) {
+	if (machine_find(
+		s->machines, agent, (const struct sockaddr *)&reader->client->addr, &machine)) {
 		ev->machine_reader = slice_str(machine.name);
 		ev->prefetched = machine.proxy ? EVENT_FALSE : EVENT_TRUE;
 	}

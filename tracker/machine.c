@@ -39,7 +39,8 @@ parse_agent(struct slice rest, struct rule *r, struct slice *behind, struct err 
 		return err_set(e, "user-agent: expected /REGEX/");
 	text = slice_skip(slice_head(rest, (size_t)(end - rest.p)), 1);
 	if (text.len == 0)
-		return err_set(e, "user-agent: expected /REGEX/, found nothing between the slashes");
+		return err_set(
+		    e, "user-agent: expected /REGEX/, found nothing between the slashes");
 	*behind = slice_skip(rest, text.len + 2);
 	r->agent = regex_compile(text, e);
 	return r->agent == NULL ? -1 : 0;
@@ -51,8 +52,8 @@ parse_rule(struct slice line, struct rule *r, struct err *e)
 	struct slice name, kind, rest = line, word;
 
 	if (!slice_word(&rest, &name) || !is_name(name))
-		return err_set(e, "expected a name of at most %d printable characters",
-		    MACHINE_NAME_MAX);
+		return err_set(
+		    e, "expected a name of at most %d printable characters", MACHINE_NAME_MAX);
 	if (!slice_word(&rest, &kind))
 		return err_set(e, "expected user-agent or network behind the name");
 	rest = slice_trim(rest);
@@ -149,7 +150,8 @@ machine_find(const struct machine_rules *m, struct slice user_agent, const struc
 	for (size_t i = 0; m != NULL && i < m->n; i++) {
 		const struct rule *r = &m->v[i];
 
-		if (r->agent != NULL ? regex_match(r->agent, user_agent) : cidr_match(&r->net, client)) {
+		if (r->agent != NULL ? regex_match(r->agent, user_agent)
+				     : cidr_match(&r->net, client)) {
 			*out = (struct machine){ r->name, r->proxy };
 			return true;
 		}

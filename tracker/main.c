@@ -20,12 +20,12 @@
 #include "tracker/server.h"
 #include "tracker/settings.h"
 
-#define PROGRAM	      "signalpost-tracker"
-#define GRACE_MS      1000
-#define TICK_MS	      250
+#define PROGRAM         "signalpost-tracker"
+#define GRACE_MS        1000
+#define TICK_MS         250
 #define REPORT_EVERY_MS 60000 /* what was counted */
-#define LOSS_EVERY_MS 10000   /* that events were lost: at once, then as often as this */
-#define FILES_BESIDE  256     /* descriptors that are no connections */
+#define LOSS_EVERY_MS   10000 /* that events were lost: at once, then as often as this */
+#define FILES_BESIDE    256   /* descriptors that are no connections */
 
 static const int handled_signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 
@@ -136,7 +136,8 @@ raise_file_limit(const struct conf *c)
 
 /* ---- the spool ---- */
 
-/* As root: the directory must be our user's before we are no longer root. One that is there is left alone. */
+/* As root: the directory must be our user's before we are no longer root. One that is there is left
+ * alone. */
 static int
 prepare_spool(const struct conf *c, struct err *e)
 {
@@ -191,8 +192,9 @@ log_totals(struct tracker *t, struct server_stats now)
 	if (memcmp(&now, &t->reported, sizeof(now)) == 0)
 		return;
 	t->reported = now;
-	log_info("opens=%llu initial-opens=%llu clicks=%llu unsubscribes=%llu folded=%llu "
-		 "heads=%llu unknown=%llu expired=%llu refused=%llu written=%llu lost=%llu late=%llu",
+	log_info(
+	    "opens=%llu initial-opens=%llu clicks=%llu unsubscribes=%llu folded=%llu "
+	    "heads=%llu unknown=%llu expired=%llu refused=%llu written=%llu lost=%llu late=%llu",
 	    (unsigned long long)now.opens, (unsigned long long)now.initial_opens,
 	    (unsigned long long)now.clicks, (unsigned long long)now.unsubscribes,
 	    (unsigned long long)now.folded, (unsigned long long)now.heads,
@@ -267,7 +269,8 @@ same_listeners(const struct conf *a, const struct conf *b)
 	return true;
 }
 
-/* What was set up at the start and can't follow a reload; each is compared with what is in force. */
+/* What was set up at the start and can't follow a reload; each is compared with what is in force.
+ */
 static void
 warn_fixed(const struct conf *was, const struct conf *is)
 {
@@ -279,9 +282,8 @@ warn_fixed(const struct conf *was, const struct conf *is)
 		{ "user", same(was->tracker.user, is->tracker.user) },
 		{ "max-connections", was->tracker.max_connections == is->tracker.max_connections },
 		{ "timeout", was->tracker.timeout_s == is->tracker.timeout_s },
-		{ "tls-certificate, given or not",
-		    (was->tracker.tls_certificate == NULL) ==
-			(is->tracker.tls_certificate == NULL) },
+		{ "tls-certificate, given or not", (was->tracker.tls_certificate == NULL) ==
+						       (is->tracker.tls_certificate == NULL) },
 		{ "directory of <spool>", same(was->spool.directory, is->spool.directory) },
 	};
 
@@ -353,8 +355,7 @@ start(struct tracker *t, struct listeners *l, struct err *e)
 	if (rc == 0)
 		log_info("listening on %s%s, spool %s, %zu rules for machine readers",
 		    buf_str(&addresses), t->settings->identity != NULL ? " with TLS" : "",
-		    t->settings->conf->spool.directory,
-		    machine_rules_count(t->settings->machines));
+		    t->settings->conf->spool.directory, machine_rules_count(t->settings->machines));
 	buf_free(&addresses);
 	return rc;
 }
@@ -374,7 +375,8 @@ stop(struct tracker *t)
 	t->spool = NULL;
 }
 
-/* Everything that a running tracker reads again at a reload is read as its user, so that reloads will work too. */
+/* Everything that a running tracker reads again at a reload is read as its user, so that reloads
+ * will work too. */
 static int
 run_as_user(struct tracker *t, struct listeners *l, struct err *e)
 {

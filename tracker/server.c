@@ -17,13 +17,13 @@
 #include "tracker/fold.h"
 #include "tracker/hit.h"
 
-#define THREADS_MIN	  2
-#define THREADS_MAX	  16
-#define CONNECTION_MEMORY (32 * 1024) /* request line, headers, answer */
-#define BACKLOG		  4096
-#define FOLD_ROOM	  262144
-#define LISTENERS_MAX	  16
-#define TLS_PRIORITIES	  "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
+#define THREADS_MIN       2
+#define THREADS_MAX       16
+#define CONNECTION_MEMORY (24 * 1024) /* request line, headers, answer */
+#define BACKLOG           4096
+#define FOLD_ROOM         262144
+#define LISTENERS_MAX     16
+#define TLS_PRIORITIES    "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
 
 enum count {
 	COUNT_OPEN,
@@ -357,8 +357,7 @@ answer_link(struct server *s, struct MHD_Connection *connection, struct slice pa
 		break;
 	case HIT_EXPIRED:
 		count(s, COUNT_EXPIRED);
-		rc = reply(
-		    s, connection, h.link.url.len > 0 ? ANSWER_EXPIRED : ANSWER_UNKNOWN);
+		rc = reply(s, connection, h.link.url.len > 0 ? ANSWER_EXPIRED : ANSWER_UNKNOWN);
 		break;
 	default:
 		rc = answer_hit(s, settings, connection, &h, now_ms, head, con_cls);
@@ -386,7 +385,7 @@ is_refused(struct MHD_Connection *connection, struct slice path, bool get, enum 
 	*out = !get                        ? ANSWER_METHOD
 	       : has_body(connection)      ? ANSWER_BODY
 	       : path.len > SERVER_URL_MAX ? ANSWER_TOO_LONG
-					   : ANSWERS;
+	                                   : ANSWERS;
 	return *out != ANSWERS;
 }
 
@@ -466,7 +465,8 @@ wake(void *connection)
 static int
 resolve(const char *address, struct addrinfo **out, struct err *e)
 {
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICHOST };
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM,
+		.ai_flags = AI_PASSIVE | AI_NUMERICHOST };
 	const char *colon = strrchr(address, ':');
 	struct slice host;
 	uint64_t port;

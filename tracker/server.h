@@ -18,18 +18,18 @@
 #include "tracker/settings.h"
 
 #define SERVER_URL_MAX (16 * 1024) /* bytes of a request's path; longer ones get 414 */
-#define SERVER_LATE_MS 1000	   /* so long a reader waits for the disk, and no longer */
+#define SERVER_LATE_MS 1000        /* so long a reader waits for the disk, and no longer */
 
 struct server;
 
 struct server_stats {
 	uint64_t opens, initial_opens, clicks, unsubscribes; /* counted: an event was made */
-	uint64_t folded;				     /* opens that were not, since one just was */
+	uint64_t folded; /* opens that were not, since one just was */
 	uint64_t heads;
 	uint64_t unknown, expired, refused; /* 404; too old; other methods, bodies, lengths */
-	uint64_t failed;		    /* events that could not be made */
-	uint64_t written, lost, late;	    /* as in commit.h */
-	struct err error;		    /* why the last one was lost */
+	uint64_t failed;                    /* events that could not be made */
+	uint64_t written, lost, late;       /* as in commit.h */
+	struct err error;                   /* why the last one was lost */
 };
 
 /* Bind ADDRESS:PORT. A socket, or -1 and *e. With `check_only` nothing is bound and 0 returned. */

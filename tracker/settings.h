@@ -19,7 +19,7 @@ struct settings {
 	struct conf *conf;
 	struct token_ring *ring;
 	struct machine_rules *machines; /* NULL: no file */
-	struct tls_identity *identity;	/* NULL: plain HTTP */
+	struct tls_identity *identity;  /* NULL: plain HTTP */
 	struct client_proxies proxies;
 };
 

@@ -12,7 +12,8 @@ struct tls_identity *
 tls_identity_load(const char *certificate, const char *key, struct err *e)
 {
 	(void)key;
-	err_text(e, 0, "tls-certificate %s: built without GnuTLS; put a proxy in front", certificate);
+	err_text(
+	    e, 0, "tls-certificate %s: built without GnuTLS; put a proxy in front", certificate);
 	return NULL;
 }
 
@@ -87,9 +88,9 @@ parse_chain(const struct tls_identity *id, struct parsed *p)
 
 	p->chain = gnutls_malloc(CHAIN_MAX * sizeof(*p->chain));
 	p->n = CHAIN_MAX;
-	rc = p->chain == NULL ? GNUTLS_E_MEMORY_ERROR
-	                      : gnutls_pcert_list_import_x509_raw(
-				    p->chain, &p->n, &pem, GNUTLS_X509_FMT_PEM, 0);
+	rc = p->chain == NULL
+	         ? GNUTLS_E_MEMORY_ERROR
+	         : gnutls_pcert_list_import_x509_raw(p->chain, &p->n, &pem, GNUTLS_X509_FMT_PEM, 0);
 	if (rc < 0)
 		p->n = 0;
 	return rc;
