@@ -242,8 +242,8 @@ next_markup(struct html_scan *s, struct html_tag *tag)
 			name = i + 2;
 		else if (c == '/' && i + 2 == len)
 			s->cut = true; /* text, but what is put behind it would be a comment */
-		if (name == 0 && c != '!' && c != '?' && (c != '/' || s->cut)) {
-			i++; /* a '<' that is text */
+		if (name == 0 && c != '!' && c != '?' && (c != '/' || s->cut || p[i + 2] == '>')) {
+			i++; /* a '<' that is text, or "</>", which is nothing */
 			continue;
 		}
 		if (!s->ctx.quiet)
@@ -266,9 +266,7 @@ html_next(struct html_scan *s, struct html_tag *tag)
 {
 	bool found;
 
-	if (s->at >= s->in.len)
-		found = false;
-	else if (s->text == HTML_TEXT_MARKUP)
+	if (s->text == HTML_TEXT_MARKUP)
 		found = next_markup(s, tag);
 	else
 		found = next_raw(s, tag);
@@ -281,7 +279,7 @@ html_next(struct html_scan *s, struct html_tag *tag)
 		return true;
 	}
 	if (s->ctx.quiet && !(html_name_flags[tag->name] & HTML_IS_ACTS)) {
-		s->ctx.open[tag->name]++;
+		html_context_count(&s->ctx, tag, s->in);
 		return true;
 	}
 	s->text = html_context_start(&s->ctx, tag, s->in);

@@ -97,6 +97,18 @@ value_of(const struct html_attr *a, struct slice in)
 	return (struct slice){ in.p + a->value, a->value_len };
 }
 
+/* Count an end tag. False if no element of that name was open. */
+static bool
+close_one(struct html_context *c, const struct html_tag *tag, struct slice in)
+{
+	uint32_t *open = &c->open[html_context_counter(tag, in)];
+
+	if (*open == 0)
+		return false;
+	--*open;
+	return true;
+}
+
 /* ---- foreign content ---- */
 
 static bool
@@ -349,7 +361,7 @@ start_element(struct html_context *c, const struct html_tag *tag, struct slice i
 			if (inside_foreign(c))
 				push(c, tag, HTML_OPEN_HTML);
 			else
-				c->open[tag->name]++;
+				html_context_count(c, tag, in);
 		}
 	}
 	return HTML_TEXT_MARKUP;
@@ -429,8 +441,7 @@ end_html(struct html_context *c, const struct html_tag *tag, struct slice in)
 		if (o->holds_html && (flags(tag) & HTML_IS_TABLE_PART) == 0)
 			return;
 	}
-	if (tag->name != HTML_UNKNOWN && c->open[tag->name] > 0) {
-		c->open[tag->name]--;
+	if (close_one(c, tag, in)) {
 		while (inside_foreign(c))
 			pop_to(c, c->depth - 1);
 	}
@@ -465,8 +476,7 @@ end_anywhere(struct html_context *c, const struct html_tag *tag, struct slice in
 	if (tag->name == HTML_TEMPLATE) {
 		end_template(c);
 	} else if (c->depth == 0 || top(c)->kind == HTML_OPEN_TEMPLATE) {
-		if (c->open[tag->name] > 0)
-			c->open[tag->name]--;
+		close_one(c, tag, in);
 		if (tag->name == HTML_BR)
 			c->frameset_ok = false;
 	} else if (top(c)->kind == HTML_OPEN_SELECT) {
@@ -480,8 +490,7 @@ void
 html_context_end(struct html_context *c, const struct html_tag *tag, struct slice in)
 {
 	if (c->quiet) {
-		if (c->open[tag->name] > 0)
-			c->open[tag->name]--;
+		close_one(c, tag, in);
 		return;
 	}
 	if (c->mode == HTML_IN_FRAMESET)
@@ -502,44 +511,62 @@ done:
 	settle(c);
 }
 
-/* The first byte of text that is no white space, or `to`. NULs count only before the body. */
-static size_t
-first_visible(const struct html_context *c, struct slice in, size_t i, size_t to)
+/* What reading stops at: white space, "</>", which is nothing, or something to see. */
+struct sight {
+	size_t at;      /* the first byte of something to see, or the end */
+	bool space;     /* there was white space before it */
+	bool reference; /* it is a character reference */
+};
+
+/* NULs are seen only before the body. */
+static struct sight
+look(const struct html_context *c, struct slice in, size_t i, size_t to)
 {
+	struct sight s = { 0 };
 	char text[HTML_REFERENCE_MAX];
 	size_t used, len;
 
-	while (i < to) {
-		if (html_space(in.p[i]) || (in.p[i] == '\0' && c->mode == HTML_IN_BODY)) {
-			i++;
+	for (; i < to; i += used) {
+		used = 1;
+		if (to - i >= 3 && memcmp(in.p + i, "</>", 3) == 0) {
+			used = 3;
 			continue;
 		}
-		if (in.p[i] != '&')
-			return i;
-		used = html_reference((struct slice){ in.p + i, to - i }, false, text, &len);
-		if (used == 0 || len != 1 || !html_space(text[0]))
-			return i;
-		i += used;
+		if (in.p[i] == '&') {
+			used =
+			    html_reference((struct slice){ in.p + i, to - i }, false, text, &len);
+			s.reference = used > 0;
+			if (used == 0 || len != 1 || !html_space(text[0]))
+				break;
+		} else if (!html_space(in.p[i]) && (in.p[i] != '\0' || c->mode != HTML_IN_BODY)) {
+			s.reference = false;
+			break;
+		}
+		s.space = true;
 	}
-	return to;
+	s.at = i;
+	return s;
 }
 
 void
 html_context_text(struct html_context *c, struct slice in, size_t from, size_t to)
 {
-	size_t at;
+	struct sight s;
 
 	if (c->quiet || c->mode == HTML_IN_FRAMESET)
 		return;
 	if (c->depth > 0 && c->mode < HTML_IN_BODY)
 		return;
-	at = first_visible(c, in, from, to);
-	if (at == to)
+	s = look(c, in, from, to);
+	if (s.at == to)
 		return;
-	if (c->mode < HTML_IN_BODY)
-		open_body(c, at);
+	if (c->mode < HTML_IN_BODY) {
+		/* A "</>" before the text belongs to it. */
+		open_body(c, s.space ? s.at : from);
+		c->body_unsure = s.space && s.reference;
+	}
 	/* What opened the body as a NUL is nothing that can be seen. */
-	if (first_visible(c, in, at, to) < to)
+	if (look(c, in, s.at, to).at < to)
 		c->frameset_ok = false;
 	settle(c);
 }

@@ -15,8 +15,9 @@
 
 #include "common/html_tag.h"
 
-#define HTML_DEPTH_MAX 64 /* deeper elements are counted, not known */
-#define HTML_NOWHERE   SIZE_MAX
+#define HTML_DEPTH_MAX   64 /* deeper elements are counted, not known */
+#define HTML_NOWHERE     SIZE_MAX
+#define HTML_OTHER_NAMES 64 /* names that have no number share that many counters */
 
 enum html_text {
 	HTML_TEXT_MARKUP, /* the "data state" */
@@ -58,10 +59,16 @@ struct html_context {
 	enum html_mode mode;
 	bool frameset_ok; /* a <frameset> would still be taken */
 	bool quiet;       /* only tags that HTML_IS_ACTS matter */
-	size_t body;      /* where the body element starts, tag or not; HTML_NOWHERE before it */
+	/*
+	 * White space and then a character reference opened the body: readers don't agree
+	 * on the place (parse5 has it inside the reference).
+	 */
+	bool body_unsure;
+	size_t body; /* where the body element starts, tag or not; HTML_NOWHERE before it */
 	unsigned depth, hidden; /* entries of stack[], and those that found no room */
 	struct html_open stack[HTML_DEPTH_MAX];
-	uint32_t open[HTML_NAMES]; /* start tags less end tags, per name */
+	/* Start tags less end tags, by name; see html_context_counter(). */
+	uint32_t open[HTML_NAMES + HTML_OTHER_NAMES];
 };
 
 void html_context_begin(struct html_context *c);
@@ -70,6 +77,35 @@ void html_context_begin(struct html_context *c);
 enum html_text html_context_start(
     struct html_context *c, const struct html_tag *tag, struct slice in);
 void html_context_end(struct html_context *c, const struct html_tag *tag, struct slice in);
+
+/* The counter of that name in open[]. */
+static inline unsigned
+html_context_counter(const struct html_tag *tag, struct slice in)
+{
+	unsigned first, last;
+
+	if (tag->name != HTML_UNKNOWN)
+		return tag->name;
+	first = (unsigned char)in.p[tag->name_at] | 0x20u;
+	last = (unsigned char)in.p[tag->name_at + tag->name_len - 1] | 0x20u;
+	return HTML_NAMES + (first * 7 + last * 5 + (unsigned)tag->name_len) % HTML_OTHER_NAMES;
+}
+
+/* html_context_start() for when c->quiet, and the tag is none that HTML_IS_ACTS. */
+static inline void
+html_context_count(struct html_context *c, const struct html_tag *tag, struct slice in)
+{
+	uint32_t *open = &c->open[html_context_counter(tag, in)];
+
+	/* The parts of a table mean nothing outside of one, and a link ends the one before. */
+	if ((html_name_flags[tag->name] & HTML_IS_TABLE_PART) && tag->name != HTML_TABLE &&
+	    c->open[HTML_TABLE] == 0)
+		return;
+	if (tag->name == HTML_A || tag->name == HTML_NOBR || tag->name == HTML_BUTTON)
+		*open = 1;
+	else
+		++*open;
+}
 
 /* in[from..to) is text. Needed only while !c->quiet. */
 void html_context_text(struct html_context *c, struct slice in, size_t from, size_t to);

@@ -35,6 +35,7 @@ struct finder {
 	struct html_edits *out;
 	bool full;
 	size_t body_tag, body_end, html_end; /* the first ones; HTML_NOWHERE */
+	bool html_ends_foreign;              /* html_end stands inside of svg or math */
 };
 
 /* The attributes of one <a>, as read so far. */
@@ -234,9 +235,6 @@ read_mark(struct finder *f, enum mark m, const struct html_attr *a, struct link 
 {
 	struct span value;
 
-	if (l->seen[m])
-		return;
-	l->seen[m] = true;
 	value = decode(f, raw_value(f, a), false);
 	switch (m) {
 	case MARK_CLICKTRACK:
@@ -359,11 +357,33 @@ read_link(struct finder *f, const struct html_tag *tag)
 		}
 		if (!tag->marked || (m = find_mark(f, &a)) == MARKS)
 			continue;
-		read_mark(f, m, &a, &l);
-		if (m == MARK_CLICKTRACK || f->opt->remove_all)
+		if (!l.seen[m])
+			read_mark(f, m, &a, &l);
+		if ((m == MARK_CLICKTRACK || f->opt->remove_all) &&
+		    (!l.seen[m] || f->opt->duplicates))
 			remove_attr(f, &a);
+		l.seen[m] = true;
 	}
 	add_link(f, &l);
+}
+
+/*
+ * Would the tag mean something else without it? "<svg/data-msys-clicktrack>" would end in
+ * "/>", and "<p x data-msys-clicktrack =y>" would give x a value. One that ends in "=" is
+ * not worth a guess.
+ */
+static bool
+is_needed(const struct finder *f, const struct html_attr *a)
+{
+	size_t next = a->end;
+
+	if (f->in.p[a->start - 1] == '/' && f->in.p[a->end] == '>')
+		return true;
+	if (a->has_value && a->value_len == 0 && a->quote == 0)
+		return true;
+	while (html_space(f->in.p[next]))
+		next++;
+	return f->in.p[next] == '=';
 }
 
 /* data-msys-clicktrack means nothing on other tags, but it is not for the reader either. */
@@ -373,9 +393,14 @@ read_other(struct finder *f, const struct html_tag *tag)
 	struct html_attr a;
 	size_t at = tag->attrs;
 
-	while (html_attr_next(f->in, &at, &a) && !f->full)
-		if (find_mark(f, &a) == MARK_CLICKTRACK)
+	while (html_attr_next(f->in, &at, &a) && !f->full) {
+		if (find_mark(f, &a) != MARK_CLICKTRACK)
+			continue;
+		if (!is_needed(f, &a))
 			remove_attr(f, &a);
+		if (!f->opt->duplicates)
+			break;
+	}
 }
 
 static void
@@ -400,13 +425,15 @@ read_image(struct finder *f, const struct html_tag *tag)
 }
 
 static void
-read_tag(struct finder *f, const struct html_tag *tag)
+read_tag(struct finder *f, const struct html_tag *tag, const struct html_context *c)
 {
 	if (tag->end_tag) {
-		if (tag->name == HTML_BODY && f->body_end == HTML_NOWHERE)
+		if (tag->name == HTML_BODY && f->body_end == HTML_NOWHERE) {
 			f->body_end = tag->start;
-		else if (tag->name == HTML_HTML && f->html_end == HTML_NOWHERE)
+		} else if (tag->name == HTML_HTML && f->html_end == HTML_NOWHERE) {
 			f->html_end = tag->start;
+			f->html_ends_foreign = html_context_foreign(c);
+		}
 		return;
 	}
 	if (tag->name == HTML_A || tag->name == HTML_AREA)
@@ -428,9 +455,10 @@ insert(struct finder *f, enum html_edit_kind kind, size_t offset)
 	struct html_edit *e;
 	size_t i = out->count;
 
-	/* Behind what ends there, before what starts there; the initial one before the other. */
-	while (i > 0 && out->edit[i - 1].offset >= offset &&
-	       out->edit[i - 1].kind != HTML_EDIT_INITIAL_PIXEL)
+	/* Before what starts there, but for the initial pixel. */
+	while (i > 0 && (out->edit[i - 1].offset > offset ||
+			    (out->edit[i - 1].offset == offset &&
+				out->edit[i - 1].kind != HTML_EDIT_INITIAL_PIXEL)))
 		i--;
 	e = add_edit(f, i);
 	if (e == NULL)
@@ -444,6 +472,7 @@ static void
 add_pixels(struct finder *f, const struct html_scan *s)
 {
 	size_t initial = f->body_tag, open = f->body_end;
+	bool unsure = initial == HTML_NOWHERE && s->ctx.body_unsure;
 
 	f->out->frameset = s->ctx.mode == HTML_IN_FRAMESET;
 	if (f->out->frameset || f->out->ours)
@@ -454,8 +483,11 @@ add_pixels(struct finder *f, const struct html_scan *s)
 		open = f->html_end;
 	if (open == HTML_NOWHERE)
 		open = f->in.len;
-	if (f->opt->initial_pixel && !(initial == f->in.len && s->cut))
+	if (f->opt->initial_pixel && !unsure && !(initial == f->in.len && s->cut))
 		f->out->initial_pixel = insert(f, HTML_EDIT_INITIAL_PIXEL, initial);
+	/* An image ends svg and math, and what follows would no longer be in them. */
+	if (f->body_end == HTML_NOWHERE && f->html_ends_foreign)
+		return;
 	if (f->opt->open_pixel && !(open == f->in.len && s->cut))
 		f->out->open_pixel = insert(f, HTML_EDIT_OPEN_PIXEL, open);
 }
@@ -488,7 +520,7 @@ find_all(struct finder *f)
 
 	html_begin(&s, f->in);
 	while (!f->full && html_next(&s, &tag))
-		read_tag(f, &tag);
+		read_tag(f, &tag, &s.ctx);
 	if (!f->full)
 		add_pixels(f, &s);
 	if (f->full) {

@@ -16,7 +16,8 @@
  * - Links are the href of <a> and <area>, read as a browser reads it (the first one of
  *   a tag, character references resolved, tabs and line ends dropped, blanks around it cut
  *   off), whose target starts with http:// or https://.
- * - data-msys-clicktrack="0" keeps a link as it is. The attribute goes from every tag.
+ * - data-msys-clicktrack="0" keeps a link as it is. The attribute goes from every tag. (Of
+ *   two in one tag the first one: the other is none to a reader; see opt.duplicates.)
  * - The initial pixel comes behind the first <body>, or else where the body starts; the open
  *   pixel before the first </body>, or else </html>, or else at the end, unless the end is
  *   inside a comment, a tag or raw text. There are none in frameset documents, and none
@@ -36,6 +37,7 @@ struct html_links_options {
 	bool links;           /* find links to wrap */
 	bool initial_pixel, open_pixel;
 	bool remove_all; /* remove data-msys-linkname, -unsubscribe and -sublink, too */
+	bool duplicates; /* remove a second one of a name in a tag, too, which readers ignore */
 	bool explain;    /* fill edits.left */
 	size_t max_part, max_href,
 	    max_target; /* bytes; of the part, of an href as it stands and read */

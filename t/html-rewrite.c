@@ -86,6 +86,7 @@ rewrite_file(const char *from, FILE *to, const char *prefix)
 	}
 	buf_init(&text, BUF_NO_LIMIT);
 	buf_init(&out, BUF_NO_LIMIT);
+	buf_reserve(&text, 1); /* an empty file is no NULL */
 	while ((n = fread(block, 1, sizeof(block), in)) > 0)
 		buf_add(&text, (struct slice){ block, n });
 	fclose(in);
