@@ -36,6 +36,8 @@ static const char base_conf[] =
 static const char base_signals[] =
     "<signals>\n    api-key 0123456789abcdef0123456789abcdef01234567\n</signals>\n";
 
+#define TRACKED "<signals>\n engagement-tracking sparkpost\n</signals>\n"
+
 struct row {
 	const char *name;
 	const char *conf;    /* added to base_conf */
@@ -169,6 +171,32 @@ static const struct row rows[] = {
 	    "<domain *>\n dkim-sign yes\n</domain>\n", "joe", "a@example.com", { "b@x.example" },
 	    "From: a@example.com\n", "a@bounces.example.com", { "dkim=none(no-key)" }, { NULL }, { NULL },
 	    { "DKIM-Signature" } },
+	{ "links and pixels", TRACKED, "joe", "a@example.com", { "B@x.example" },
+	    "From: a@example.com\nContent-Type: text/html\n", "a@bounces.example.com",
+	    { "links=0 pixels=2" },
+	    { "\"open_tracking\":true", "\"click_tracking\":false", "\"initial_pixel\":true" },
+	    { "src=\"https://mail.example.com/i/", "hello\n<img", "/o/" }, { NULL } },
+	{ "engagement tracking is off", "", "joe", "a@example.com", { "b@x.example" },
+	    "From: a@example.com\nContent-Type: text/html\n", "a@bounces.example.com",
+	    { "track=none(off)" }, { "\"open_tracking\":false" }, { NULL }, { "<img" } },
+	{ "two readers can't share a token", TRACKED, "joe", "a@example.com", { "b@x.example", "c@x.example" },
+	    "From: a@example.com\nContent-Type: text/html\n", "a@bounces.example.com",
+	    { "track=none(multi-recipient)" }, { NULL }, { NULL }, { "<img" } },
+	{ "nobody else's mail is tracked", TRACKED, NULL, "a@example.com", { "b@x.example" },
+	    "From: a@example.com\nContent-Type: text/html\n", "a@bounces.example.com",
+	    { "track=none(untrusted-source)" }, { NULL }, { NULL }, { "<img" } },
+	{ "X-MSYS-API says no opens", TRACKED, "joe", "a@example.com", { "b@x.example" },
+	    "From: a@example.com\nContent-Type: text/html\n"
+	    "X-MSYS-API: {\"options\":{\"open_tracking\":false}}\n",
+	    "a@bounces.example.com", { "links=0 pixels=0" }, { "\"open_tracking\":false" }, { NULL },
+	    { "<img" } },
+	{ "X-MSYS-API says no to both", TRACKED, "joe", "a@example.com", { "b@x.example" },
+	    "From: a@example.com\nContent-Type: text/html\n"
+	    "X-MSYS-API: {\"options\":{\"open_tracking\":false,\"click_tracking\":false}}\n",
+	    "a@bounces.example.com", { "track=none(x-msys-api)" }, { NULL }, { NULL }, { "<img" } },
+	{ "tracking with signals off", TRACKED "enable-signals false\n", "joe", "a@example.com",
+	    { "b@x.example" }, "From: a@example.com\nContent-Type: text/html\n", "a@bounces.example.com",
+	    { "track=none(signals-off)" }, { NULL }, { NULL }, { "<img" } },
 	{ "the envelope id", "<source {auth}>\n process-x-envid yes\n</source>\n", "joe",
 	    "a@example.com", { "b@x.example" }, "From: a@example.com\nX-Envid: a+b=c\n",
 	    "a@bounces.example.com", { NULL }, { NULL }, { NULL }, { "X-Envid" } },

@@ -11,6 +11,7 @@ got, the milter's log and the events in D/spool are held against the row.
 import glob
 import json
 import os
+import quopri
 import re
 import signal
 import smtplib
@@ -145,6 +146,13 @@ AUTHED = "<source {auth}>\n%s\n</source>\n"
 ANY = "<source 0/0>\n%s\n</source>\n"
 DKIM = "domain-key s1,example.com,%s\n<domain *>\n dkim-sign yes\n%%s\n</domain>\n" % RSA
 
+TRACKING = "<signals>\nengagement-tracking sparkpost\ntracking-domain http://track.example.com\n</signals>\n"
+
+
+def unqp(eml):
+    return quopri.decodestring(eml)
+
+
 # name, configuration, send()'s arguments, then a function of the result that must be true
 CASES = [
     ("relay-domain is taken from anybody", "relay-domain far.example\n", {},
@@ -194,7 +202,7 @@ CASES = [
      "RCPT TO:<b@far.example>" in r.log and "header Subject: Hi" in r.log),
     ("one log line a message, queue id first", "", {"auth": True},
      lambda r: re.search(r": [0-9A-Za-z]+: client=127\.0\.0\.1 auth=joe from=<a@example\.com> "
-                         r"rcpts=1 size=\d+ id=[0-9a-f]{20} events=1 dkim=none\(off\) ms=[\d.]+ "
+                         r"rcpts=1 size=\d+ id=[0-9a-f]{20} events=1 track=none\(off\) dkim=none\(off\) ms=[\d.]+ "
                          r"result=accepted\n", r.log)),
     ("rewrite-list of the source",
      "<rewrite-list m>\nmail-from *@example.com *@bounces.example.com\n</rewrite-list>\n" +
@@ -370,6 +378,22 @@ CASES = [
                 h.count("from") == 2)
      (re.sub(r"\s", "", re.search(r"h=([^;]+)", r.header("DKIM-Signature")[0]).group(1))
       .lower().split(":"))),
+    ("engagement-tracking: links, pixels, and the signature over both",
+     DKIM % "" + TRACKING, {"auth": True, "headers": NEWS + "Content-Type: text/html; charset=utf-8\n",
+                            "body": '<body><a href="http://shop.example/?a=1&amp;b">x</a></body>\r\n'},
+     lambda r: b'"http://track.example.com/c/' in unqp(r.eml) and b"/i/" in unqp(r.eml) and
+     b"/o/" in unqp(r.eml) and "links=1 pixels=2" in r.log and r.events[0]["open_tracking"] is True and
+     r.events[0]["click_tracking"] is True),
+    ("engagement-tracking: data-msys-clicktrack", TRACKING,
+     {"auth": True, "headers": NEWS + "Content-Type: text/html\n",
+      "body": '<a data-msys-clicktrack="0" href="http://shop.example/">x</a>\r\n'},
+     lambda r: b'<a href="http://shop.example/">' in unqp(r.eml) and "links=0 pixels=2" in r.log),
+    ("engagement-tracking: several recipients", TRACKING,
+     {"auth": True, "headers": NEWS + "Content-Type: text/html\n", "rcpts": ("a@far.example", "b@far.example")},
+     lambda r: "track=none(multi-recipient)" in r.log and b"<img" not in r.eml),
+    ("track-text", "<signals>\nengagement-tracking yes\ntrack-text yes\n</signals>\n",
+     {"auth": True, "body": 'http://a.example/ http://b.example/[[data-msys-clicktrack="0"]]\r\n'},
+     lambda r: b"https://mail.example.com/c/" in unqp(r.eml) and b" http://b.example/\r\n" in unqp(r.eml)),
     ("8-bit text leaves as quoted-printable", DKIM % "",
      {"auth": True, "body": "gr\u00fc\u00dfe\r\n", "options": ("BODY=8BITMIME",)},
      lambda r: b"gr=C3=BC=C3=9Fe\r\n" in r.eml and "requoted=1" in r.log and
