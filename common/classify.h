@@ -58,8 +58,9 @@ void classify_dsn(const struct classifier *c, struct slice status, struct slice 
     struct classification *out);
 
 /*
- * The queue gave up after this temporary reply: what said nothing but that the
- * other host could not be reached, or asked to come back later, becomes 24 Timeout, message-expired.
+ * The queue gave up after this temporary reply, whose class stands, as with
+ * SparkPost; only where no host answered or the connection broke (categories
+ * no-answer-from-host, bad-connection) 70 Transient Failure becomes 24 Timeout.
  */
 void classify_expired(struct classification *v);
 

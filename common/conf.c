@@ -156,6 +156,8 @@ fixed_owner(struct builder *b, const struct conf_block *parent, const struct con
 	case CONF_IN_ADDRESS_LIST:
 	case CONF_IN_EMAIL_PATTERNS:
 		return parent->owner;
+	case CONF_IN_BOUNCE_CATEGORIES:
+		return &c->bounce_categories;
 	case CONF_IN_MILTER:
 		return &c->milter;
 	case CONF_IN_SPOOL:

@@ -242,6 +242,19 @@ struct conf_processor { /* <bounce-processor>, <feedback-loop-processor> */
 	bool log_match_info;
 };
 
+struct conf_bounce_category { /* a line of <bounce-category-patterns>: /REGEX/ CATEGORY */
+	struct conf_at at;
+	struct regex *regex;
+	const char *category;
+};
+
+struct conf_bounce_categories {
+	size_t n;
+	struct conf_bounce_category *v;
+};
+
+#define CONF_BOUNCE_RULES "/etc/signalpost/bounce-rules"
+
 /* ---- acted on by the MTA ---- */
 
 struct conf_listener { /* smtp-listener IP:PORT [source=NAME] */
@@ -355,6 +368,8 @@ struct conf {
 	size_t n_pools;
 	struct conf_pool *pools;
 	struct conf_processor bounce, feedback;
+	struct conf_bounce_categories bounce_categories;
+	const char *bounce_rules; /* NULL: CONF_BOUNCE_RULES, if there is such a file */
 	struct conf_milter milter;
 	struct conf_spool spool;
 	struct conf_token_keys token_keys;

@@ -75,6 +75,7 @@ const struct conf_row conf_rows[] = {
 	{ "postmaster", G, T(address), AT(conf, postmaster), NULL, MTA, 0, .help = "who gets mail for the postmaster" },
 	{ "host-name", G, T(host), AT(conf, host_names), NULL, MILTER | MTA, REPEAT, .help = "name of this host; mail for it is ours" },
 	{ "node-name", G, T(text), AT(conf, node_name), "the host's name", MILTER | UPLOADER, COMPUTED, .help = "name of this node in every event id; must differ on every host" },
+	{ "bounce-rules", G, T(path), AT(conf, bounce_rules), CONF_BOUNCE_RULES, UPLOADER, COMPUTED, .help = "own rules for the classes of bounces, asked before the shipped ones; without this directive the file need not exist" },
 	{ "smtp-listener", G, T(listener), AT(conf, n_listeners), NULL, MILTER | MTA, REPEAT, .refers = CONF_TO_SOURCE, .help = "address and port to take mail on; the named source then applies" },
 	{ "smtp-server-tls-certificate", G, T(certificate), SPAN(conf, tls_certificate, tls_certificate_password), NULL, MTA, SECRET, .help = "certificate and key for STARTTLS, PEM" },
 	{ "smtp-server-tls-allow-tlsv1", G, T(bool), AT(conf, tls_v1), "no", MTA, 0, .help = "allow TLS 1.0" },
@@ -250,7 +251,7 @@ const struct conf_row conf_rows[] = {
 	{ "mail-from", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "/REGEX/ virtual-mta=NAME, by MAIL FROM" },
 	{ "rcpt-to", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "/REGEX/ virtual-mta=NAME, by the recipient" },
 	{ "header", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "NAME /REGEX/ virtual-mta=NAME, by a header" },
-	{ "", CONF_IN_BOUNCE_CATEGORIES, T(category), TEXT_ONLY, NULL, UPLOADER, REPEAT | LATER | PATTERN, .help = "bounces whose status and text match are of this category; the first match counts" },
+	{ "", CONF_IN_BOUNCE_CATEGORIES, T(bounce_category), AT(conf_bounce_categories, n), NULL, UPLOADER, REPEAT | PATTERN, .help = "bounces whose status and text match are of this category; the first match counts" },
 #define A CONF_IN_ACCT_FILE
 	{ "records", A, T(list), TEXT_ONLY, NULL, NOTHING, 0, .help = "types of records" },
 	{ "record-fields", A, T(any), TEXT_ONLY, NULL, NOTHING, REPEAT, .help = "fields of a type" },
@@ -294,7 +295,7 @@ const struct conf_tag conf_tags[] = {
 	{ "collector", CONF_IN_COLLECTOR, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_collector), false, false, COLLECTOR, 0, "signalpost-collector's own settings" },
 	{ "tracker", CONF_IN_TRACKER, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_tracker), false, false, TRACKER, 0, "signalpost-tracker's own settings" },
 	{ "pattern-list", CONF_IN_PATTERN_LIST, CONF_TAG_NAME, IN(GLOBAL), 1, false, true, MILTER, LATER, "choice of the virtual MTA by patterns" },
-	{ "bounce-category-patterns", CONF_IN_BOUNCE_CATEGORIES, CONF_TAG_NOTHING, IN(GLOBAL), 1, false, false, UPLOADER, LATER, "categories of bounces: lines of /REGEX/ CATEGORY" },
+	{ "bounce-category-patterns", CONF_IN_BOUNCE_CATEGORIES, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_bounce_categories), false, false, UPLOADER, 0, "categories of bounces: lines of /REGEX/ CATEGORY" },
 	{ "acct-file", CONF_IN_ACCT_FILE, CONF_TAG_COMMAND, IN(GLOBAL), 1, false, false, NOTHING, 0, "PowerMTA's accounting files" },
 };
 /* clang-format on */

@@ -1317,6 +1317,28 @@ parse_category(struct conf_value *v, void *out, struct err *e)
 	return has_regex ? 0 : unexpected(e);
 }
 
+static int
+parse_bounce_category(struct conf_value *v, void *out, struct err *e)
+{
+	struct conf_bounce_category c = { .at = v->at };
+	const struct conf_arg *regex = arg(v, 0), *category = arg(v, 1);
+
+	if (!regex->regex || category->regex || category->text.len == 0 ||
+	    category->text.len > NAME_MAX_LEN)
+		return unexpected(e);
+	c.regex = regex_compile(regex->text, e);
+	if (c.regex == NULL)
+		return -1;
+	conf_mem_own(v->mem, c.regex, free_regex);
+	c.category = conf_mem_dup(v->mem, category->text);
+	buf_addc(&v->text, '/');
+	buf_add(&v->text, regex->text);
+	buf_addc(&v->text, '/');
+	print_arg(v, category->text);
+	memcpy(out, &c, sizeof(c));
+	return 0;
+}
+
 /* ---- the types ---- */
 
 #define TYPE(id, arg_, expect_, least_, most_, split_, size_, parse_)                              \
@@ -1399,6 +1421,8 @@ TYPE(list, "WORD[,WORD...]", "words with commas between them", 1, MANY, COMMAS, 
 TYPE(any, "ARGUMENT...", "something behind it", 1, MANY, 0, 0, parse_any);
 TYPE(category, "/REGEX/ CATEGORY", "a /REGEX/ and what it stands for", 2, 3, REGEX, 0,
     parse_category);
+TYPE(bounce_category, "/REGEX/ CATEGORY", "a /REGEX/ and a category", 2, 2, REGEX,
+    sizeof(struct conf_bounce_category), parse_bounce_category);
 
 /* ---- one directive ---- */
 

@@ -38,8 +38,8 @@ struct reply {
 
 /*
  * Never fails: of a line that is no reply, all is text. A status is looked for
- * behind the code first and then anywhere in the text, where its class must be
- * the code's.
+ * behind the code first (its class may differ: "550 4.4.7 QUEUE.Expired") and
+ * then anywhere in the text, where its class must be the code's.
  */
 void reply_parse(struct slice line, struct reply *out);
 

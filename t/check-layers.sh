@@ -19,8 +19,8 @@ result() { # result PROBLEMS TEXT
 # The layer of each module of common/; a module that is missing here fails the check.
 layer_table='
 0 slice ascii buf err xalloc log clock base64 hash file utf8
-1 header mime transfer patch html* url* text_links address pattern encoded_word dkim* dsn* arf* reply* maillog*
-2 conf* bounce_rules* classify* event* ids token message sevenbit link jobid msys_api policy outgoing* signing report* required returned track*
+1 header mime transfer patch html* url* text_links address pattern encoded_word dkim* dsn* arf* reply* maillog* required words
+2 conf* bounce_rules* classify* event* ids token message sevenbit link jobid msys_api policy outgoing* signing report* returned track*
 3 spool*
 4 daemon
 '
