@@ -1,0 +1,43 @@
+#include "common/report_class.h"
+
+/* Undetermined, soft and generic: another text may know more. */
+static bool
+is_vague(unsigned bounce_class)
+{
+	return bounce_class == 1 || bounce_class == 20 || bounce_class == 30 ||
+	       bounce_class == 40 || bounce_class == 0;
+}
+
+static void
+set(struct classification *out, unsigned bounce_class, const char *category, const char *rule)
+{
+	*out = (struct classification){ .bounce_class = bounce_class,
+		.class_name = classify_name(bounce_class),
+		.category = category,
+		.rule = rule };
+}
+
+void
+report_class(const struct classifier *c, const struct report *r, const struct report_rcpt *rcpt,
+    struct classification *out)
+{
+	struct classification other;
+
+	if (rcpt->action == DSN_DELIVERED || rcpt->action == DSN_RELAYED ||
+	    rcpt->action == DSN_EXPANDED) {
+		set(out, 0, "success", "action");
+		return;
+	}
+	classify_dsn(c, rcpt->status, rcpt->diagnostic, out);
+	if (is_vague(out->bounce_class) && r->text.len > 0) {
+		classify_dsn(c, (struct slice){ 0 }, slice_head(r->text, 4096), &other);
+		if (!is_vague(other.bounce_class))
+			*out = other;
+	}
+	if (rcpt->action == DSN_DELAYED && out->bounce_class != 22 && out->bounce_class != 21)
+		set(out, 70, out->category, "action");
+	if (rcpt->action == DSN_FAILED && out->bounce_class == 70)
+		classify_expired(out);
+	if (out->bounce_class == 0)
+		set(out, 40, "other", "action");
+}
