@@ -119,6 +119,29 @@ put_byte(struct qp *q, unsigned char c)
 		put(q, (struct slice){ &raw, 1 });
 }
 
+/* Plain bytes: as many as the line takes at once, and what needs a look one by one. */
+static void
+put_text(struct qp *q, struct slice s)
+{
+	while (s.len > 0) {
+		size_t n = 0, room;
+
+		if (q->column > 0 && q->column < TRANSFER_LINE_MAX - 1) {
+			room = TRANSFER_LINE_MAX - 1 - q->column;
+			while (n < s.len && n < room && s.p[n] != '=' && s.p[n] >= 0x20 && s.p[n] < 0x7f)
+				n++;
+		}
+		if (n == 0) {
+			put_byte(q, (unsigned char)s.p[0]);
+			s = slice_skip(s, 1);
+			continue;
+		}
+		buf_add(q->out, slice_head(s, n));
+		q->column += n;
+		s = slice_skip(s, n);
+	}
+}
+
 /* A blank in front of a hard line end, or at the end of all, would be taken for padding and dropped. */
 static void
 keep_last_blank(struct qp *q)
@@ -147,8 +170,7 @@ insert_due(struct qp *q)
 {
 	/* One that takes bytes out stays the current one until those have passed. */
 	while (q->patch < q->end && q->patch->at == q->at) {
-		for (size_t i = 0; i < q->patch->text.len; i++)
-			put_byte(q, (unsigned char)q->patch->text.p[i]);
+		put_text(q, q->patch->text);
 		if (q->patch->length > 0)
 			break;
 		q->patch++;
@@ -233,18 +255,33 @@ decoded_length(const struct qp_line *l)
 	return n + (l->soft ? 0 : l->end.len);
 }
 
+/* How many bytes of `s` stand for themselves, in front of the next patch. */
+static size_t
+plain_run(const struct qp *q, struct slice s)
+{
+	size_t n = slice_find(s, '=');
+
+	if (q->patch < q->end && q->patch->at <= q->at)
+		return 0;
+	return q->patch < q->end && q->patch->at - q->at < n ? q->patch->at - q->at : n;
+}
+
 static void
 patch_text(struct qp *q, struct slice s)
 {
 	while (s.len > 0) {
-		size_t n = unit(s);
+		size_t n = plain_run(q, s);
 
-		if (taken_out(q))
+		if (n > 0) {
+			put_text(q, slice_head(s, n));
+			q->at += n;
+		} else if (n = unit(s), taken_out(q)) {
 			;
-		else if (n == 3)
+		} else if (n == 3) {
 			put(q, slice_head(s, 3)); /* as it is: hex digits in either case */
-		else
+		} else {
 			put_byte(q, (unsigned char)s.p[0]);
+		}
 		s = slice_skip(s, n);
 	}
 }
