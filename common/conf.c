@@ -168,6 +168,8 @@ fixed_owner(struct builder *b, const struct conf_block *parent, const struct con
 		return &c->collector;
 	case CONF_IN_TRACKER:
 		return &c->tracker;
+	case CONF_IN_MAIL_LOG:
+		return &c->mail_log;
 	default:
 		return NULL;
 	}
@@ -190,6 +192,7 @@ preset_all(struct builder *b)
 	preset(b, CONF_IN_TOKEN_KEYS, &c->token_keys);
 	preset(b, CONF_IN_COLLECTOR, &c->collector);
 	preset(b, CONF_IN_TRACKER, &c->tracker);
+	preset(b, CONF_IN_MAIL_LOG, &c->mail_log);
 	b->priv->source_defaults = defaults_of(b, CONF_IN_SOURCE, sizeof(struct conf_source));
 	b->priv->domain_defaults = defaults_of(b, CONF_IN_DOMAIN, sizeof(struct conf_domain));
 	gethostname(host, sizeof(host) - 1);
@@ -486,6 +489,10 @@ sign_owner(struct conf_block *block)
 		break;
 	case CONF_IN_TRACKER:
 		((struct conf_tracker *)block->owner)->at = block->at;
+		break;
+	case CONF_IN_MAIL_LOG:
+		((struct conf_mail_log *)block->owner)->at = block->at;
+		((struct conf_mail_log *)block->owner)->given = true;
 		break;
 	case CONF_IN_PROCESSOR:
 		((struct conf_processor *)block->owner)->at = block->at;
@@ -1042,12 +1049,25 @@ check_tracking(struct builder *b)
 	return true;
 }
 
+/* A block that asks for nothing is a mistake. */
+static bool
+check_mail_log(struct builder *b)
+{
+	const struct conf_mail_log *l = &b->conf->mail_log;
+
+	if (l->given && l->files.n == 0 && !l->journal)
+		return fail(b, l->at, "<mail-log>: neither file nor journal says where the log is");
+	if (l->given && l->unknown_after_s > l->index_age_s)
+		return fail(b, l->at, "<mail-log>: unknown-after is longer than index-age");
+	return true;
+}
+
 /* What only shows when all is read. */
 static void
 check_whole(struct builder *b)
 {
 	const struct conf *c = b->conf;
-	bool go_on = check_tracking(b);
+	bool go_on = check_tracking(b) && check_mail_log(b);
 
 	if (go_on && c->signals.given && c->signals.api_key == NULL)
 		go_on = fail(b, c->signals.at, "<signals>: api-key is missing");

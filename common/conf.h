@@ -326,6 +326,22 @@ struct conf_tracker { /* <tracker> */
 	const char *user;	      /* default signalpost */
 };
 
+enum conf_mta { CONF_MTA_AUTO, CONF_MTA_POSTFIX, CONF_MTA_SENDMAIL };
+
+struct conf_mail_log { /* <mail-log> */
+	bool given; /* there is such a block */
+	struct conf_at at;
+	struct conf_texts files;
+	bool journal;
+	enum conf_mta mta;	  /* default CONF_MTA_AUTO */
+	bool utc;		  /* stamps without a zone are UTC; default no: local time */
+	const char *index;	  /* NULL: index.db in the spool's directory */
+	uint64_t index_age_s;	  /* default 14d */
+	uint64_t index_size;	  /* bytes; default 8000M */
+	uint64_t wait_s;	  /* wait-for-message; default 1m */
+	uint64_t unknown_after_s; /* default 6d */
+};
+
 #define CONF_TRACKER_LISTEN  "127.0.0.1:8461"
 #define CONF_MACHINE_READERS "/etc/signalpost/machine-readers.conf"
 
@@ -375,6 +391,7 @@ struct conf {
 	struct conf_token_keys token_keys;
 	struct conf_collector collector;
 	struct conf_tracker tracker;
+	struct conf_mail_log mail_log;
 	const char *tracking_base; /* conf_tracking_base() */
 	size_t n_warnings; /* what was accepted with a remark; print or log each */
 	struct conf_warning *warnings;

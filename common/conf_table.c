@@ -38,6 +38,18 @@ static const struct conf_word tracking_words[] = {
 	{ NULL, 0 },
 };
 static const struct conf_word method_words[] = { { "password", 0 }, { NULL, 0 } };
+static const struct conf_word mta_words[] = {
+	{ "auto", CONF_MTA_AUTO },
+	{ "postfix", CONF_MTA_POSTFIX },
+	{ "sendmail", CONF_MTA_SENDMAIL },
+	{ NULL, 0 },
+};
+static const struct conf_word zone_words[] = {
+	/* is it UTC? */
+	{ "local", false },
+	{ "utc", true },
+	{ NULL, 0 },
+};
 static const struct conf_word on_error_words[] = {
 	{ "tempfail", CONF_TEMPFAIL },
 	{ "accept", CONF_ACCEPT },
@@ -248,6 +260,17 @@ const struct conf_row conf_rows[] = {
 	{ "machine-readers", K, T(path), AT(conf_tracker, machine_readers), "/etc/signalpost/machine-readers.conf", TRACKER, COMPUTED, .help = "rules that know mail proxies, scanners and prefetchers; without this directive the file need not exist" },
 	{ "user", K, T(user), AT(conf_tracker, user), "signalpost", TRACKER, 0, .help = "user to run as when started by root" },
 #undef K
+#define L CONF_IN_MAIL_LOG
+	{ "file", L, T(path), AT(conf_mail_log, files), NULL, UPLOADER, REPEAT, .help = "log file of the MTA, followed through its rotation" },
+	{ "journal", L, T(bool), AT(conf_mail_log, journal), "no", UPLOADER, 0, .help = "read what the MTA says to systemd's journal" },
+	{ "mta", L, T(word), AT(conf_mail_log, mta), "auto", UPLOADER, 0, .words = mta_words, .help = "whose lines count; auto: Postfix's and sendmail's, as each line shows" },
+	{ "time-zone", L, T(word_bool), AT(conf_mail_log, utc), "local", UPLOADER, 0, .words = zone_words, .help = "of time stamps that name none" },
+	{ "index", L, T(path), AT(conf_mail_log, index), "index.db in the spool's directory", UPLOADER, COMPUTED, .help = "SQLite file with what the milter knew of each message" },
+	{ "index-age", L, T(time), AT(conf_mail_log, index_age_s), "14d", UPLOADER, 0, 3600, 31622400, .help = "how long messages are kept there" },
+	{ "index-size", L, T(size), AT(conf_mail_log, index_size), "8000M", UPLOADER, 0, 1 << 20, 1ULL << 44, .help = "size beyond which the oldest messages are forgotten before that" },
+	{ "wait-for-message", L, T(time), AT(conf_mail_log, wait_s), "1m", UPLOADER, 0, 1, 86400, .help = "how long a line about unknown mail may wait for the milter's events about it; half a minute more than segment-age at least" },
+	{ "unknown-after", L, T(time), AT(conf_mail_log, unknown_after_s), "6d", UPLOADER, 0, 60, 31622400, .help = "count a recipient as lost sight of when nothing final has been logged for so long; more than the queue's lifetime" },
+#undef L
 	{ "mail-from", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "/REGEX/ virtual-mta=NAME, by MAIL FROM" },
 	{ "rcpt-to", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "/REGEX/ virtual-mta=NAME, by the recipient" },
 	{ "header", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "NAME /REGEX/ virtual-mta=NAME, by a header" },
@@ -294,15 +317,13 @@ const struct conf_tag conf_tags[] = {
 	{ "token-keys", CONF_IN_TOKEN_KEYS, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_token_keys), false, false, MILTER | UPLOADER | TRACKER, 0, "the keys that seal ids and links" },
 	{ "collector", CONF_IN_COLLECTOR, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_collector), false, false, COLLECTOR, 0, "signalpost-collector's own settings" },
 	{ "tracker", CONF_IN_TRACKER, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_tracker), false, false, TRACKER, 0, "signalpost-tracker's own settings" },
+	{ "mail-log", CONF_IN_MAIL_LOG, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_mail_log), false, false, UPLOADER, 0, "where the MTA logs, from which delivery, bounce and delay events are made. Without this block there are none" },
 	{ "pattern-list", CONF_IN_PATTERN_LIST, CONF_TAG_NAME, IN(GLOBAL), 1, false, true, MILTER, LATER, "choice of the virtual MTA by patterns" },
 	{ "bounce-category-patterns", CONF_IN_BOUNCE_CATEGORIES, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_bounce_categories), false, false, UPLOADER, 0, "categories of bounces: lines of /REGEX/ CATEGORY" },
 	{ "acct-file", CONF_IN_ACCT_FILE, CONF_TAG_COMMAND, IN(GLOBAL), 1, false, false, NOTHING, 0, "PowerMTA's accounting files" },
 };
 /* clang-format on */
 const size_t conf_n_tags = COUNT(conf_tags);
-
-/* Blocks that design has a place for and this version has not. */
-static const char *const planned_tags[] = { "mail-log" };
 
 const struct conf_row *
 conf_rows_of(enum conf_scope scope, size_t *n)
@@ -423,11 +444,6 @@ conf_tag_explain(
 	const char *near = NULL;
 
 	buf_printf(out, "<%.*s>", SLICE_FMT(slice_head(name, 64)));
-	for (size_t i = 0; i < COUNT(planned_tags); i++)
-		if (slice_eqi(name, slice_str(planned_tags[i]))) {
-			buf_adds(out, " is not supported by this version");
-			return;
-		}
 	for (size_t i = 0; i < conf_n_tags; i++) {
 		size_t d = conf_names_distance(name, slice_str(conf_tags[i].name));
 

@@ -203,6 +203,44 @@ tracker(void)
 	conf_free(c);
 }
 
+static void
+mail_log(void)
+{
+	static const char text[] = "<mail-log>\n"
+				   "file /var/log/mail.log\n"
+				   "file /var/log/out.log\n"
+				   "journal yes\n"
+				   "mta postfix\n"
+				   "time-zone utc\n"
+				   "index /var/lib/x.db\n"
+				   "index-age 7d\n"
+				   "index-size 10M\n"
+				   "wait-for-message 5m\n"
+				   "unknown-after 4d\n"
+				   "</mail-log>\n";
+	struct err e = { "" };
+	struct conf *c = conf_parse("t", slice_str(text), &e), *none;
+	const struct conf_mail_log *l;
+
+	if (!ok(c != NULL, "<mail-log> %s", e.text))
+		return;
+	l = &c->mail_log;
+	ok(l->given && l->files.n == 2 && strcmp(l->files.v[1], "/var/log/out.log") == 0 &&
+		l->journal && l->mta == CONF_MTA_POSTFIX && l->utc &&
+		strcmp(l->index, "/var/lib/x.db") == 0 && l->index_age_s == 7 * 86400 &&
+		l->index_size == 10 << 20 && l->wait_s == 300 && l->unknown_after_s == 4 * 86400,
+	    "mail-log");
+	round_trip("mail-log", c);
+	conf_free(c);
+
+	none = conf_parse("t", SLICE_LIT(""), &e);
+	ok(none != NULL && !none->mail_log.given && none->mail_log.mta == CONF_MTA_AUTO &&
+		!none->mail_log.utc && none->mail_log.index == NULL && none->mail_log.wait_s == 60 &&
+		none->mail_log.index_age_s == 14 * 86400,
+	    "and its defaults");
+	conf_free(none);
+}
+
 #define KEY_LINE "api-key 0123456789012345678901234567890123456789\n"
 
 static void
@@ -377,7 +415,14 @@ static const struct {
 	{ "<milter x>\n</milter>\n", "t:1: <milter> takes no name" },
 	{ "<spool rel>\n</spool>\n", "t:1: <spool>: expected an absolute path, found 'rel'" },
 	{ "<spool /a /b>\n</spool>\n", "t:1: <spool>: expected one name" },
-	{ "<mail-log>\n</mail-log>\n", "t:1: <mail-log> is not supported by this version" },
+	{ "<mail-log>\n</mail-log>\n",
+	    "t:1: <mail-log>: neither file nor journal says where the log is" },
+	{ "<mail-log>\njournal yes\nindex-age 5d\n</mail-log>\n",
+	    "t:1: <mail-log>: unknown-after is longer than index-age" },
+	{ "<mail-log>\njournal yes\nmta exim\n</mail-log>\n",
+	    "t:3: mta: expected auto, postfix or sendmail, found 'exim'" },
+	{ "<mail-log>\nfile mail.log\n</mail-log>\n",
+	    "t:2: file: expected an absolute path, found 'mail.log'" },
 	{ "<tracker>\ntls-key /k\n</tracker>\n", "t:1: <tracker>: tls-certificate is missing" },
 	{ "<tracker>\ntls-certificate /c\n</tracker>\n", "t:1: <tracker>: tls-key is missing" },
 	{ "<tracker>\ntrusted-proxy proxy.example\n</tracker>\n",
@@ -1203,6 +1248,7 @@ main(void)
 	stored();
 	defaults();
 	tracker();
+	mail_log();
 	tracking_base();
 	error_texts();
 	warning_texts();
