@@ -11,7 +11,7 @@
 
 #define SENT      1785844802
 #define KEY_LINE  "api-key 0123456789012345678901234567890123456789\n"
-#define YEAR_MS   (365LL * 86400 * 1000)
+#define YEAR_US   (365LL * 86400 * 1000000)
 #define LONG_NAME "0123456789012345678901234567890123456789012345678901234567890123456789"
 
 static struct token_ring *ring;
@@ -56,14 +56,14 @@ static const struct link initial = { .kind = TOKEN_INITIAL_OPEN,
 	.rcpt = SLICE_LIT("anna@example.net") };
 
 static void
-read_link(const struct settings *s, const struct link *l, int64_t now_ms, struct hit *h)
+read_link(const struct settings *s, const struct link *l, int64_t now_us, struct hit *h)
 {
 	struct buf path;
 	struct err e;
 
 	buf_init(&path, BUF_NO_LIMIT);
 	link_make(ring, "", l, &path, &e);
-	hit_read(s, buf_slice(&path), now_ms, h);
+	hit_read(s, buf_slice(&path), now_us, h);
 	buf_free(&path);
 }
 
@@ -74,20 +74,20 @@ verdicts(void)
 	static const struct {
 		const struct link *link;
 		const char *conf;
-		int64_t now_ms;
+		int64_t now_us;
 		enum hit_verdict want;
 	} rows[] = {
-		{ &click, "", SENT * 1000LL, HIT_CLICK },
-		{ &click, "", SENT * 1000LL + YEAR_MS - 1, HIT_CLICK },
-		{ &click, "", SENT * 1000LL + YEAR_MS, HIT_EXPIRED },
-		{ &click, "", (SENT - 86400) * 1000LL, HIT_CLICK }, /* clocks differ */
-		{ &click, never, SENT * 1000LL + 20 * YEAR_MS, HIT_CLICK },
-		{ &click, "<tracker>\nlink-expiry 1h\n</tracker>\n", (SENT + 3600) * 1000LL,
+		{ &click, "", SENT * 1000000LL, HIT_CLICK },
+		{ &click, "", SENT * 1000000LL + YEAR_US - 1, HIT_CLICK },
+		{ &click, "", SENT * 1000000LL + YEAR_US, HIT_EXPIRED },
+		{ &click, "", (SENT - 86400) * 1000000LL, HIT_CLICK }, /* clocks differ */
+		{ &click, never, SENT * 1000000LL + 20 * YEAR_US, HIT_CLICK },
+		{ &click, "<tracker>\nlink-expiry 1h\n</tracker>\n", (SENT + 3600) * 1000000LL,
 		    HIT_EXPIRED },
-		{ &unsubscribe, "", SENT * 1000LL, HIT_CLICK },
-		{ &opened, "", SENT * 1000LL, HIT_OPEN },
-		{ &opened, "", SENT * 1000LL + YEAR_MS, HIT_EXPIRED },
-		{ &initial, "", SENT * 1000LL, HIT_OPEN },
+		{ &unsubscribe, "", SENT * 1000000LL, HIT_CLICK },
+		{ &opened, "", SENT * 1000000LL, HIT_OPEN },
+		{ &opened, "", SENT * 1000000LL + YEAR_US, HIT_EXPIRED },
+		{ &initial, "", SENT * 1000000LL, HIT_OPEN },
 	};
 	static const char *const unknown[] = { "", "/", "/c/", "/c/AfgSrWNFB", "/favicon.ico",
 		"/o/../c/x", "/c/AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEB" };
@@ -97,7 +97,7 @@ verdicts(void)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct settings *s = make_settings(rows[i].conf, "");
 
-		read_link(s, rows[i].link, rows[i].now_ms, &h);
+		read_link(s, rows[i].link, rows[i].now_us, &h);
 		ok(h.verdict == rows[i].want, "row %zu", i);
 		if (h.verdict == HIT_CLICK)
 			ok(slice_eq(h.link.url, rows[i].link->url), "its target");
@@ -106,7 +106,7 @@ verdicts(void)
 	for (size_t i = 0; i < COUNT(unknown); i++) {
 		struct settings *s = make_settings("", "");
 
-		hit_read(s, slice_str(unknown[i]), SENT * 1000LL, &h);
+		hit_read(s, slice_str(unknown[i]), SENT * 1000000LL, &h);
 		ok(h.verdict == HIT_UNKNOWN, "unknown: '%s'", unknown[i]);
 		free_settings(s);
 	}
@@ -117,16 +117,16 @@ verdicts(void)
 
 static void
 make_line(const struct settings *s, const struct link *l, const char *client_text,
-    struct slice agent, int64_t now_ms, struct buf *line)
+    struct slice agent, int64_t now_us, struct buf *line)
 {
 	struct client client;
-	struct hit_reader reader = { &client, agent, now_ms };
+	struct hit_reader reader = { &client, agent, now_us };
 	struct err e = { "" };
 	struct hit h;
 
 	client_parse(slice_str(client_text), &client);
 	hit_init(&h);
-	read_link(s, l, now_ms, &h);
+	read_link(s, l, now_us, &h);
 	buf_clear(line);
 	if (hit_event(s, &h, &reader, line, &e) < 0)
 		printf("# %s\n", e.text);
@@ -188,8 +188,8 @@ events(void)
 		    rows[i].conf, "Robots user-agent /robot/\nNet network 192.0.2.0/24 proxy\n");
 		const char *rest;
 
-		make_line(s, rows[i].link, rows[i].client, slice_str(rows[i].agent), 1785845120999,
-		    &line);
+		make_line(s, rows[i].link, rows[i].client, slice_str(rows[i].agent),
+		    1785845120999999, &line);
 		rest = strstr(buf_str(&line), "\"timestamp\"");
 		ok(slice_starts(buf_slice(&line), slice_str(heads[i])), "row %zu: %s", i, heads[i]);
 		if (!ok(rest != NULL && strcmp(rest, rows[i].want) == 0, "row %zu: event", i))
@@ -200,7 +200,7 @@ events(void)
 }
 
 static int64_t
-id_of(const struct settings *s, const struct link *l, const char *client, int64_t now_ms)
+id_of(const struct settings *s, const struct link *l, const char *client, int64_t now_us)
 {
 	struct buf line, store;
 	struct event ev = { .event_id = -1 };
@@ -208,7 +208,7 @@ id_of(const struct settings *s, const struct link *l, const char *client, int64_
 
 	buf_init(&line, BUF_NO_LIMIT);
 	buf_init(&store, BUF_NO_LIMIT);
-	make_line(s, l, client, SLICE_LIT("x"), now_ms, &line);
+	make_line(s, l, client, SLICE_LIT("x"), now_us, &line);
 	event_read(slice_trim(buf_slice(&line)), &ev, &store, &e);
 	buf_free(&line);
 	buf_free(&store);
@@ -220,18 +220,18 @@ ids(void)
 {
 	struct settings *s = make_settings("", "");
 	struct link other = click, later = click;
-	int64_t id = id_of(s, &click, "192.0.2.1", 1785845120999);
+	int64_t id = id_of(s, &click, "192.0.2.1", 1785845120999999);
 
 	other.url = SLICE_LIT("https://brand.example/other");
 	later.message.serial++;
-	ok(id >= 0 && id_of(s, &click, "192.0.2.1", 1785845120999) == id,
+	ok(id >= 0 && id_of(s, &click, "192.0.2.1", 1785845120999999) == id,
 	    "the same hit, the same id");
-	ok(id_of(s, &click, "192.0.2.1", 1785845121000) != id, "another millisecond");
-	ok(id_of(s, &click, "192.0.2.2", 1785845120999) != id, "another client");
-	ok(id_of(s, &other, "192.0.2.1", 1785845120999) != id, "another target");
-	ok(id_of(s, &later, "192.0.2.1", 1785845120999) != id, "another message");
-	ok(id_of(s, &opened, "192.0.2.1", 1785845120999) !=
-		id_of(s, &initial, "192.0.2.1", 1785845120999),
+	ok(id_of(s, &click, "192.0.2.1", 1785845121000000) != id, "another microsecond");
+	ok(id_of(s, &click, "192.0.2.2", 1785845120999999) != id, "another client");
+	ok(id_of(s, &other, "192.0.2.1", 1785845120999999) != id, "another target");
+	ok(id_of(s, &later, "192.0.2.1", 1785845120999999) != id, "another message");
+	ok(id_of(s, &opened, "192.0.2.1", 1785845120999999) !=
+		id_of(s, &initial, "192.0.2.1", 1785845120999999),
 	    "another pixel");
 	free_settings(s);
 }
@@ -275,12 +275,12 @@ keys(void)
 	next.message.serial++;
 	hit_init(&a);
 	hit_init(&b);
-	read_link(s, &opened, SENT * 1000LL, &a);
-	read_link(s, &initial, SENT * 1000LL, &b);
+	read_link(s, &opened, SENT * 1000000LL, &a);
+	read_link(s, &initial, SENT * 1000000LL, &b);
 	ok(hit_key(&a) != hit_key(&b), "each pixel has its key");
-	read_link(s, &next, SENT * 1000LL, &b);
+	read_link(s, &next, SENT * 1000000LL, &b);
 	ok(hit_key(&a) != hit_key(&b), "each message has its key");
-	read_link(s, &opened, SENT * 1000LL + 5, &b);
+	read_link(s, &opened, SENT * 1000000LL + 5, &b);
 	ok(hit_key(&a) == hit_key(&b), "which stays");
 	hit_free(&a);
 	hit_free(&b);

@@ -31,7 +31,7 @@ is_click(const struct link *l)
 }
 
 void
-hit_read(const struct settings *s, struct slice path, int64_t now_ms, struct hit *h)
+hit_read(const struct settings *s, struct slice path, int64_t now_us, struct hit *h)
 {
 	uint64_t expiry_s = s->conf->tracker.link_expiry_s;
 	int64_t age_s;
@@ -39,7 +39,7 @@ hit_read(const struct settings *s, struct slice path, int64_t now_ms, struct hit
 	h->verdict = HIT_UNKNOWN;
 	if (!link_open(s->ring, path, &h->link, &h->store))
 		return;
-	age_s = now_ms / 1000 - (int64_t)h->link.message.time;
+	age_s = now_us / 1000000 - (int64_t)h->link.message.time;
 	if (expiry_s != CONF_UNLIMITED && age_s >= 0 && (uint64_t)age_s >= expiry_s)
 		h->verdict = HIT_EXPIRED;
 	else
@@ -78,7 +78,7 @@ set_id(const struct hit *h, const struct hit_reader *reader, struct event *ev)
 
 	buf_init(&made_by, BUF_NO_LIMIT);
 	buf_reserve(&made_by, 128 + h->link.url.len);
-	buf_add(&made_by, (struct slice){ (const char *)&reader->now_ms, sizeof(reader->now_ms) });
+	buf_add(&made_by, (struct slice){ (const char *)&reader->now_us, sizeof(reader->now_us) });
 	buf_adds(&made_by, reader->client->text);
 	buf_addc(&made_by, ' ');
 	buf_add(&made_by, h->link.url);
@@ -133,7 +133,7 @@ hit_event(const struct settings *s, const struct hit *h, const struct hit_reader
 	buf_init(&p.rcpt, LINK_RCPT_MAX);
 	buf_init(&p.agent, 3 * HIT_USER_AGENT_MAX); /* U+FFFD takes three bytes */
 	ev.message_id = slice_str(ids_text(l->message, p.id));
-	ev.timestamp = reader->now_ms / 1000;
+	ev.timestamp = reader->now_us / 1000000;
 	ev.delv_method = SLICE_LIT("esmtp");
 	/* The ingest API wants both of an unsubscribe event. */
 	if (ev.type == EVENT_LINK)

@@ -27,21 +27,21 @@ struct hit {
 struct hit_reader { /* who, with what, and when; borrowed */
 	const struct client *client;
 	struct slice user_agent;
-	int64_t now_ms; /* wall */
+	int64_t now_us; /* wall */
 };
 
 void hit_init(struct hit *h);
 void hit_free(struct hit *h);
 
 /* Read the path, without query. */
-void hit_read(const struct settings *s, struct slice path, int64_t now_ms, struct hit *h);
+void hit_read(const struct settings *s, struct slice path, int64_t now_us, struct hit *h);
 
 /* For fold_seen(): the message with its recipient, and which of its pixels. */
 uint64_t hit_key(const struct hit *h);
 
 /*
  * Append the event's line. -1 and *e: it can't be written (more than an event may
- * have). The event id depends on message, kind, target, client and time in ms:
+ * have). The event id depends on message, kind, target, client and time:
  * the same hit has the same id, the next one another.
  */
 int hit_event(const struct settings *s, const struct hit *h, const struct hit_reader *reader,

@@ -19,7 +19,7 @@
 
 #define THREADS_MIN       2
 #define THREADS_MAX       16
-#define CONNECTION_MEMORY (24 * 1024) /* request line, headers, answer */
+#define CONNECTION_MEMORY (32 * 1024) /* request line, headers, answer */
 #define BACKLOG           4096
 #define FOLD_ROOM         262144
 #define LISTENERS_MAX     16
@@ -252,10 +252,10 @@ is_repeated_open(struct server *s, const struct settings *settings, const struct
 /* The event's line; false: there is none to be written. */
 static bool
 make_event(struct server *s, const struct settings *settings, struct MHD_Connection *connection,
-    const struct hit *h, int64_t now_ms, struct buf *line)
+    const struct hit *h, int64_t now_us, struct buf *line)
 {
 	struct client client;
-	struct hit_reader reader = { .client = &client, .now_ms = now_ms };
+	struct hit_reader reader = { .client = &client, .now_us = now_us };
 
 	if (is_repeated_open(s, settings, h)) {
 		count(s, COUNT_FOLDED);
@@ -314,7 +314,7 @@ wait_for_disk(struct server *s, struct MHD_Connection *connection, struct slice 
 
 static enum MHD_Result
 answer_hit(struct server *s, const struct settings *settings, struct MHD_Connection *connection,
-    const struct hit *h, int64_t now_ms, bool head, void **con_cls)
+    const struct hit *h, int64_t now_us, bool head, void **con_cls)
 {
 	bool click = h->verdict == HIT_CLICK;
 	struct MHD_Response *response =
@@ -328,7 +328,7 @@ answer_hit(struct server *s, const struct settings *settings, struct MHD_Connect
 	buf_init(&line, EVENT_LINE_MAX);
 	if (head)
 		count(s, COUNT_HEAD);
-	if (!head && make_event(s, settings, connection, h, now_ms, &line))
+	if (!head && make_event(s, settings, connection, h, now_us, &line))
 		rc = wait_for_disk(
 		    s, connection, buf_slice(&line), status, click ? response : NULL, con_cls);
 	else if (click)
@@ -344,12 +344,12 @@ answer_link(struct server *s, struct MHD_Connection *connection, struct slice pa
     void **con_cls)
 {
 	struct settings *settings = hold_settings(s);
-	int64_t now_ms = clock_wall_us() / 1000;
+	int64_t now_us = clock_wall_us();
 	enum MHD_Result rc;
 	struct hit h;
 
 	hit_init(&h);
-	hit_read(settings, path, now_ms, &h);
+	hit_read(settings, path, now_us, &h);
 	switch (h.verdict) {
 	case HIT_UNKNOWN:
 		count(s, COUNT_UNKNOWN);
@@ -360,7 +360,7 @@ answer_link(struct server *s, struct MHD_Connection *connection, struct slice pa
 		rc = reply(s, connection, h.link.url.len > 0 ? ANSWER_EXPIRED : ANSWER_UNKNOWN);
 		break;
 	default:
-		rc = answer_hit(s, settings, connection, &h, now_ms, head, con_cls);
+		rc = answer_hit(s, settings, connection, &h, now_us, head, con_cls);
 	}
 	hit_free(&h);
 	settings_release(settings);
