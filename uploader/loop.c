@@ -15,21 +15,27 @@
 #include "uploader/answer.h"
 #include "uploader/backoff.h"
 #include "uploader/batch.h"
+#include "uploader/mail_log.h"
 #include "uploader/report.h"
 #include "uploader/scan.h"
 #include "uploader/upload.h"
+
+#define LEARN_RETRY_MS   5000   /* the index can't take a segment now */
+#define LEARN_GIVE_UP_MS 600000 /* events are worth more than what could be joined to them */
 
 struct loop {
 	struct conf *conf;
 	struct spool *sp;
 	struct scan scan;
 	struct upload *up;
+	struct mail_log *log; /* NULL: no <mail-log> */
 	struct report report;
 	int signals; /* signalfd */
 	bool stop;
-	bool said_idle;      /* that there is nowhere to send to */
-	bool scan_failed;    /* and it has been logged */
-	int64_t interval_ms; /* when the next interval begins */
+	bool said_idle;       /* that there is nowhere to send to */
+	bool scan_failed;     /* and it has been logged */
+	int64_t unlearned_ms; /* since when the index takes no segment; 0: it does */
+	int64_t interval_ms;  /* when the next interval begins */
 
 	/* what is under way */
 	char name[SPOOL_NAME_SIZE];
@@ -83,6 +89,11 @@ loop_open(struct conf *conf, struct spool *sp, struct err *e)
 		loop_close(l);
 		return NULL;
 	}
+	/* It has a thread, which libcurl's set-up must not meet. */
+	if (conf->mail_log.given && (l->log = mail_log_open(conf, sp, e)) == NULL) {
+		loop_close(l);
+		return NULL;
+	}
 	l->conf = conf;
 	return l;
 }
@@ -92,6 +103,7 @@ loop_close(struct loop *l)
 {
 	if (l == NULL)
 		return;
+	mail_log_close(l->log);
 	upload_close(l->up);
 	scan_close(&l->scan);
 	if (l->signals >= 0)
@@ -168,6 +180,8 @@ remove_segment(struct loop *l, const char *name, struct err *e)
 {
 	if (unlinkat(spool_events_fd(l->sp), name, 0) < 0 && errno != ENOENT)
 		return err_errno(e, "remove %s/events/%s", spool_dir(l->sp), name);
+	if (l->log != NULL)
+		mail_log_gone(l->log, name);
 	return file_sync_dir(spool_events_fd(l->sp), spool_dir(l->sp), e);
 }
 
@@ -251,6 +265,29 @@ start(struct loop *l, struct scan_item *item, const struct upload_target *t)
 	}
 }
 
+/*
+ * What is in the segment must be in the index before it goes. An index that
+ * can't be written holds uploads up, but not for ever.
+ */
+static bool
+learned(struct loop *l, const char *name, int64_t now)
+{
+	struct err e;
+
+	if (l->log == NULL || mail_log_learn(l->log, name, &e) == 0) {
+		l->unlearned_ms = 0;
+		return true;
+	}
+	if (l->unlearned_ms == 0) {
+		log_error("%s waits: %s", name, e.text);
+		l->unlearned_ms = now;
+	}
+	if (now - l->unlearned_ms < LEARN_GIVE_UP_MS)
+		return false;
+	log_error("%s is uploaded without being in the index: %s", name, e.text);
+	return true;
+}
+
 /* Start the next transfer if there is one to start. Returns when to come back, monotonic. */
 static int64_t
 send_next(struct loop *l, int64_t now)
@@ -270,6 +307,8 @@ send_next(struct loop *l, int64_t now)
 		return INT64_MAX;
 	}
 	if (now >= l->not_before_ms && (item = scan_next(&l->scan, now, &wake)) != NULL) {
+		if (!learned(l, item->name, now))
+			return now + LEARN_RETRY_MS;
 		start(l, item, &t);
 		/* One a turn, also of those that are not sent: signals are not kept waiting. */
 		return upload_busy(l->up) ? INT64_MAX : now;
@@ -372,6 +411,19 @@ finished(struct loop *l, const struct upload_result *r)
 
 /* ---- signals ---- */
 
+/* The mail log's settings are its own for as long as it is open. */
+static bool
+reopen_log(struct loop *l, const struct conf *new, struct err *e)
+{
+	struct mail_log *log = NULL;
+
+	if (new->mail_log.given && (log = mail_log_open(new, l->sp, e)) == NULL)
+		return false;
+	mail_log_close(l->log);
+	l->log = log;
+	return true;
+}
+
 static void
 reload(struct loop *l)
 {
@@ -380,8 +432,9 @@ reload(struct loop *l)
 
 	daemon_reloading(true);
 	new = conf_load(l->conf->file, &e);
-	if (new == NULL) {
+	if (new == NULL || !reopen_log(l, new, &e)) {
 		log_error("%s; the old configuration stays in force", e.text);
+		conf_free(new);
 	} else {
 		if (strcmp(new->spool.directory, l->conf->spool.directory) != 0)
 			log_warn("the spool is still %s: another directory needs a restart",
@@ -442,6 +495,11 @@ turn(struct loop *l, struct err *e)
 	if (now >= l->interval_ms)
 		interval(l, now);
 	wake = send_next(l, now);
+	if (l->log != NULL) {
+		int64_t log_wake = mail_log_step(l->log);
+
+		wake = log_wake < wake ? log_wake : wake;
+	}
 	if (upload_poll(l->up, fds, COUNT(fds), timeout_ms(l, wake, now), e) < 0)
 		return -1;
 	if (daemon_watchdog_ms() > 0)

@@ -1,0 +1,658 @@
+#include "uploader/mail_log.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/clock.h"
+#include "common/event.h"
+#include "common/file.h"
+#include "common/log.h"
+#include "common/maillog.h"
+#include "common/xalloc.h"
+#include "uploader/follow.h"
+#include "uploader/journal.h"
+#include "uploader/outcome.h"
+
+#define STEP_MS        30                /* of work in a step */
+#define STEP_LINES     64                /* between two looks at the clock */
+#define EVENTS_MAX     ((size_t)2 << 20) /* bytes of events in a step */
+#define POLL_BUSY_MS   200
+#define POLL_IDLE_MS   1000
+#define BUSY_MS        10000 /* what was read this long ago makes us look often */
+#define RETRY_MS       5000  /* after the disk or the index failed */
+#define TIDY_MS        30000
+#define SUMMARY_MS     60000
+#define RECOVER_MS     2000 /* a line waits for a segment: its writer may be dead */
+#define FREED_S        60   /* after the queue id is free no line of it comes any more */
+#define HORIZON_US     2000000
+#define OVERDUE_STEP   1000
+#define SEGMENT_MAX    ((size_t)64 << 20)
+#define WAIT_SURPLUS_S 30
+
+struct source {
+	char *key; /* of its state in the index */
+	struct follow *follow;
+	struct journal *journal;
+	struct maillog_clock clock;
+	int64_t waits_ms;     /* since when a line waits; 0: none */
+	int64_t last_line_us; /* MAILLOG_NO_TIME: none yet */
+	bool at_end;          /* there was nothing more to read */
+	bool unsaved;         /* lines have been taken since its state was saved */
+};
+
+struct mail_log {
+	const struct conf *conf;
+	struct spool *sp;
+	struct index *ix;
+	struct classifier *rules;
+	struct spool_writer *writer;
+	struct outcome outcome;
+	size_t n_sources;
+	struct source *sources;
+	size_t turn; /* whose it is */
+	enum maillog_mta mta;
+
+	int64_t horizon_us; /* all that was received until then is in the index */
+	bool looked;        /* in this step */
+	int64_t wait_ms;
+	int64_t retry_ms, read_ms, tidy_ms, summary_ms, recover_ms;
+	bool failing; /* and it has been logged */
+	bool overran; /* a line waited in vain, and it has been logged */
+	struct outcome_counts said;
+	struct buf segment, store, state;
+};
+
+/* ---- what the operator is told ---- */
+
+static void
+tell(void *arg, const char *text)
+{
+	(void)arg;
+	log_warn("mail-log: %s", text);
+}
+
+static void
+trouble(struct mail_log *l, const char *text)
+{
+	if (!l->failing)
+		log_error("mail-log: %s; trying again every %d s", text, RETRY_MS / 1000);
+	l->failing = true;
+	l->retry_ms = clock_mono_ms() + RETRY_MS;
+}
+
+static void
+summary(struct mail_log *l)
+{
+	const struct outcome_counts *c = &l->outcome.counts, *s = &l->said;
+	uint64_t events = c->deliveries + c->bounces + c->delays;
+
+	if (events > s->deliveries + s->bounces + s->delays || c->local > s->local)
+		log_info("mail-log: %llu delivered, %llu bounced, %llu delayed, %llu local",
+		    (unsigned long long)(c->deliveries - s->deliveries),
+		    (unsigned long long)(c->bounces - s->bounces),
+		    (unsigned long long)(c->delays - s->delays),
+		    (unsigned long long)(c->local - s->local));
+	if (c->unknown > s->unknown)
+		log_warn(
+		    "mail-log: the fate of %llu recipients will not be known: lines are missing",
+		    (unsigned long long)(c->unknown - s->unknown));
+	if (c->dropped > s->dropped)
+		log_warn("mail-log: the logger says that it lost %llu lines or more: "
+			 "see RateLimit in journald.conf(5), rsyslog's imuxsock and imjournal",
+		    (unsigned long long)(c->dropped - s->dropped));
+	if (c->unwritable > s->unwritable)
+		log_error("mail-log: %llu events are too long to be written",
+		    (unsigned long long)(c->unwritable - s->unwritable));
+	l->said = *c;
+}
+
+/* ---- opening ---- */
+
+static struct slice
+saved_state(struct mail_log *l, const struct source *s)
+{
+	struct err e;
+
+	if (index_state_get(l->ix, s->key, &l->state, &e) < 0)
+		log_error("mail-log: %s", e.text);
+	return buf_slice(&l->state);
+}
+
+/* Since when lines may matter, if we have never read any: since the oldest message that waits. */
+static int64_t
+oldest_waiting(struct mail_log *l)
+{
+	struct index_counts counts;
+
+	return index_count(l->ix, &counts, NULL) < 0 ? 0 : counts.oldest_waiting_s;
+}
+
+static int
+open_source(struct mail_log *l, struct source *s, const char *path, struct err *e)
+{
+	struct slice saved = saved_state(l, s);
+	int64_t since = saved.len == 0 ? oldest_waiting(l) : 0;
+
+	follow_close(s->follow);
+	journal_close(s->journal);
+	s->follow = NULL;
+	s->journal = NULL;
+	if (path != NULL)
+		s->follow = follow_open(path, saved, since, tell, l);
+	else if ((s->journal = journal_open(NULL, saved, since, e)) == NULL)
+		return -1;
+	maillog_clock_init(
+	    &s->clock, l->conf->mail_log.utc ? MAILLOG_ZONE_FIXED : MAILLOG_ZONE_LOCAL, 0);
+	s->unsaved = s->at_end = false;
+	s->waits_ms = 0;
+	s->last_line_us = MAILLOG_NO_TIME;
+	return 0;
+}
+
+static int
+open_sources(struct mail_log *l, struct err *e)
+{
+	const struct conf_mail_log *c = &l->conf->mail_log;
+	struct buf key;
+
+	l->sources = xcalloc(c->files.n + 1, sizeof(*l->sources));
+	buf_init(&key, BUF_NO_LIMIT);
+	for (size_t i = 0; i < c->files.n; i++) {
+		struct source *s = &l->sources[l->n_sources++];
+
+		buf_printf(&key, "file %s", c->files.v[i]);
+		s->key = buf_take(&key);
+		open_source(l, s, c->files.v[i], e);
+	}
+	buf_free(&key);
+	if (!c->journal)
+		return 0;
+	l->sources[l->n_sources++].key = xstrdup("journal");
+	return open_source(l, &l->sources[l->n_sources - 1], NULL, e);
+}
+
+static struct index *
+open_index(const struct conf *conf, const struct spool *sp, struct err *e)
+{
+	struct index *ix;
+	struct buf path;
+
+	buf_init(&path, BUF_NO_LIMIT);
+	if (conf->mail_log.index != NULL)
+		buf_adds(&path, conf->mail_log.index);
+	else
+		buf_printf(&path, "%s/index.db", spool_dir(sp));
+	ix = index_open(buf_str(&path), e);
+	buf_free(&path);
+	return ix;
+}
+
+struct mail_log *
+mail_log_open(const struct conf *conf, struct spool *sp, struct err *e)
+{
+	static const enum maillog_mta mta[] = {
+		[CONF_MTA_AUTO] = MAILLOG_ANY,
+		[CONF_MTA_POSTFIX] = MAILLOG_POSTFIX,
+		[CONF_MTA_SENDMAIL] = MAILLOG_SENDMAIL,
+	};
+	const struct spool_writer_options options = { conf->spool.segment_size,
+		(unsigned)conf->spool.segment_age_s * 1000, conf->spool.sync };
+	uint64_t least_s = conf->spool.segment_age_s + WAIT_SURPLUS_S;
+	struct mail_log *l = xcalloc(1, sizeof(*l));
+	uint64_t wait_s = conf->mail_log.wait_s > least_s ? conf->mail_log.wait_s : least_s;
+
+	l->conf = conf;
+	l->sp = sp;
+	l->mta = mta[conf->mail_log.mta];
+	l->wait_ms = (int64_t)wait_s * 1000;
+	buf_init(&l->segment, SEGMENT_MAX);
+	buf_init(&l->store, EVENT_LINE_MAX);
+	buf_init(&l->state, 64 * 1024);
+	l->summary_ms = l->tidy_ms = clock_mono_ms();
+	if ((l->ix = open_index(conf, sp, e)) == NULL ||
+	    (l->rules = classify_open(conf, e)) == NULL ||
+	    (l->writer = spool_writer_open(sp, &options, e)) == NULL || open_sources(l, e) < 0) {
+		mail_log_close(l);
+		return NULL;
+	}
+	outcome_init(&l->outcome, l->ix, l->rules);
+	l->outcome.mask = conf->signals.privacy_sha1;
+	return l;
+}
+
+void
+mail_log_close(struct mail_log *l)
+{
+	if (l == NULL)
+		return;
+	if (l->outcome.ix != NULL)
+		summary(l);
+	for (size_t i = 0; i < l->n_sources; i++) {
+		follow_close(l->sources[i].follow);
+		journal_close(l->sources[i].journal);
+		free(l->sources[i].key);
+	}
+	free(l->sources);
+	outcome_free(&l->outcome);
+	spool_writer_close(l->writer);
+	classify_close(l->rules);
+	index_close(l->ix);
+	buf_free(&l->segment);
+	buf_free(&l->store);
+	buf_free(&l->state);
+	free(l);
+}
+
+/* ---- segments into the index ---- */
+
+/* Most lines of a segment can be told from reception events without being parsed. */
+static bool
+may_be_reception(struct slice line)
+{
+	return memmem(line.p, line.len, "\"reception\"", 11) != NULL;
+}
+
+/* Within a transaction. */
+static int
+learn(struct mail_log *l, const char *name, struct err *e)
+{
+	struct slice rest, line;
+	struct event ev;
+
+	if (file_read(spool_events_fd(l->sp), name, &l->segment, e) < 0) {
+		/* Gone, or not to be read by anybody: it can't be waited for. */
+		log_warn("mail-log: %s", e->text);
+		return index_add_segment(l->ix, name, e);
+	}
+	rest = buf_slice(&l->segment);
+	while (slice_line(&rest, &line))
+		if (may_be_reception(line) && event_read(line, &ev, &l->store, NULL) == 0 &&
+		    ev.type == EVENT_RECEPTION && index_learn(l->ix, &ev, e) < 0)
+			return -1;
+	buf_free(&l->segment);
+	return index_add_segment(l->ix, name, e);
+}
+
+int
+mail_log_learn(struct mail_log *l, const char *segment, struct err *e)
+{
+	int rc = index_has_segment(l->ix, segment, e);
+
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
+	if (index_begin(l->ix, e) == 0 && learn(l, segment, e) == 0 && index_commit(l->ix, e) == 0)
+		return 0;
+	index_rollback(l->ix);
+	return -1;
+}
+
+void
+mail_log_gone(struct mail_log *l, const char *segment)
+{
+	/* A name that stays there for nothing does no harm. */
+	index_forget_segment(l->ix, segment, NULL);
+}
+
+/* When the oldest of the segments that are being written was begun; it is in their names. */
+static int64_t
+oldest_open(struct mail_log *l, int64_t now_us)
+{
+	int fd = openat(spool_open_fd(l->sp), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	const struct dirent *d;
+
+	if (dir == NULL) {
+		if (fd >= 0)
+			close(fd);
+		return INT64_MIN;
+	}
+	while ((d = readdir(dir)) != NULL) {
+		char *end;
+		int64_t us;
+
+		if (!spool_is_segment(d->d_name))
+			continue;
+		us = strtoll(d->d_name + 4, &end, 16);
+		if (us < now_us)
+			now_us = us;
+	}
+	closedir(dir);
+	return now_us;
+}
+
+/*
+ * Read what has been closed, one segment a call, within a transaction. The open
+ * ones are listed before the closed ones: what is closed in between is counted
+ * as open. 1: there is more; 0: horizon_us is as new as can be; -1 and *e.
+ */
+static int
+catch_up(struct mail_log *l, struct err *e)
+{
+	int64_t horizon = oldest_open(l, clock_wall_us());
+	char **names;
+	ssize_t n = spool_list(l->sp, &names, e), left = 0;
+	int rc = n < 0 ? -1 : 0;
+
+	for (ssize_t i = 0; i < n; i++) {
+		if (rc >= 0 && left == 0) {
+			rc = index_has_segment(l->ix, names[i], e);
+			if (rc == 0) {
+				rc = learn(l, names[i], e);
+				left++;
+			}
+		}
+		free(names[i]);
+	}
+	if (n >= 0)
+		free(names);
+	if (rc < 0)
+		return -1;
+	if (left == 0)
+		l->horizon_us = horizon;
+	return left > 0;
+}
+
+static void
+recovered(void *arg, const char *text)
+{
+	(void)arg;
+	log_warn("%s", text);
+}
+
+/* ---- lines ---- */
+
+struct line {
+	struct maillog_line m;
+	int64_t at_us;
+};
+
+/* The next line of a source that says something. 1, 0: none now, -1 and *e. */
+static int
+next_line(struct mail_log *l, struct source *s, struct line *out, int *budget, struct err *e)
+{
+	int64_t now_s = clock_wall_s();
+	struct journal_entry entry;
+	struct slice text;
+	int rc;
+
+	for (; *budget > 0; --*budget) {
+		if (s->follow != NULL) {
+			rc = follow_peek(s->follow, &text);
+			if (rc > 0 && maillog_parse(text, l->mta, &out->m) != MAILLOG_OTHER) {
+				out->at_us = maillog_time(&s->clock, out->m.stamp, now_s);
+				if (out->at_us != MAILLOG_NO_TIME)
+					return 1;
+			}
+		} else {
+			rc = journal_peek(s->journal, &entry, e);
+			out->at_us = entry.at_us;
+			if (rc > 0 && maillog_parse_text(entry.tag, entry.text, l->mta, &out->m) !=
+					  MAILLOG_OTHER)
+				return 1;
+		}
+		if (rc <= 0) {
+			s->at_end = rc == 0;
+			return rc;
+		}
+		s->unsaved = true;
+		if (s->follow != NULL)
+			follow_take(s->follow);
+		else
+			journal_take(s->journal);
+	}
+	return 0;
+}
+
+/* May a line of that time be about a message that the index does not have yet? */
+static bool
+may_be_known_later(struct mail_log *l, struct source *s, int64_t at_us, int64_t now)
+{
+	if (l->horizon_us > at_us + HORIZON_US)
+		return false;
+	if (s->waits_ms == 0 || now - s->waits_ms < l->wait_ms)
+		return true;
+	if (!l->overran)
+		log_warn("mail-log: a segment in events/open is older than wait-for-message: "
+			 "lines about its messages may be taken for others'");
+	l->overran = true;
+	return false;
+}
+
+/* Take lines from one source. 1: some; 0: none, or it waits; -1 and *e. */
+static int
+read_source(struct mail_log *l, struct source *s, int *budget, int64_t now, struct err *e)
+{
+	struct line line;
+	int rc, taken = 0;
+
+	s->at_end = false;
+	while (*budget > 0 && l->outcome.lines.len < EVENTS_MAX) {
+		rc = next_line(l, s, &line, budget, e);
+		if (rc <= 0)
+			return rc < 0 ? -1 : taken;
+		rc = outcome_line(&l->outcome, &line.m, line.at_us,
+		    !may_be_known_later(l, s, line.at_us, now), e);
+		if (rc == 0 && !l->looked) {
+			/* Perhaps it is in a segment that was closed meanwhile. */
+			rc = catch_up(l, e);
+			l->looked = rc == 0;
+			if (rc < 0)
+				return -1;
+			--*budget;
+			continue;
+		}
+		if (rc == 0) {
+			if (s->waits_ms == 0)
+				s->waits_ms = now;
+			return taken;
+		}
+		if (rc < 0)
+			return -1;
+		s->waits_ms = 0;
+		s->last_line_us = line.at_us;
+		s->unsaved = true;
+		taken = 1;
+		--*budget;
+		if (s->follow != NULL)
+			follow_take(s->follow);
+		else
+			journal_take(s->journal);
+	}
+	return 1;
+}
+
+static int
+save_sources(struct mail_log *l, struct err *e)
+{
+	for (size_t i = 0; i < l->n_sources; i++) {
+		struct source *s = &l->sources[i];
+
+		if (!s->unsaved)
+			continue;
+		if (s->follow != NULL)
+			follow_save(s->follow, &l->state);
+		else
+			journal_save(s->journal, &l->state);
+		if (index_state_set(l->ix, s->key, buf_slice(&l->state), e) < 0)
+			return -1;
+	}
+	return 0;
+}
+
+/* Events first, then what they mean and where we are. */
+static int
+finish(struct mail_log *l, struct err *e)
+{
+	if (l->outcome.n_lines > 0 &&
+	    spool_append(l->writer, buf_slice(&l->outcome.lines), l->outcome.n_lines, e) < 0)
+		return -1;
+	if (save_sources(l, e) < 0 || index_commit(l->ix, e) < 0)
+		return -1;
+	for (size_t i = 0; i < l->n_sources; i++)
+		l->sources[i].unsaved = false;
+	return 0;
+}
+
+/* Back to what is on disk. */
+static void
+give_back(struct mail_log *l, const struct outcome_counts *before)
+{
+	struct err e;
+
+	index_rollback(l->ix);
+	l->outcome.counts = *before;
+	for (size_t i = 0; i < l->n_sources; i++) {
+		struct source *s = &l->sources[i];
+		char *path = s->follow == NULL ? NULL : xstrdup(follow_path(s->follow));
+
+		if (open_source(l, s, path, &e) < 0)
+			log_error("mail-log: %s", e.text);
+		free(path);
+	}
+}
+
+/* Work in one transaction. 1: there may be more at once; 0; -1 and *e. */
+static int
+read_sources(struct mail_log *l, int64_t now, struct err *e)
+{
+	bool more = true;
+
+	if (index_begin(l->ix, e) < 0)
+		return -1;
+	while (more && clock_mono_ms() - now < STEP_MS && l->outcome.lines.len < EVENTS_MAX) {
+		more = false;
+		for (size_t i = 0; i < l->n_sources; i++) {
+			struct source *s = &l->sources[(l->turn + i) % l->n_sources];
+			int budget = STEP_LINES, rc;
+
+			if (s->follow == NULL && s->journal == NULL)
+				continue;
+			rc = read_source(l, s, &budget, now, e);
+			if (rc < 0)
+				return -1;
+			more = more || rc > 0 || budget == 0;
+		}
+		if (more)
+			l->read_ms = now;
+	}
+	l->turn++;
+	return finish(l, e) < 0 ? -1 : more;
+}
+
+/* ---- housekeeping ---- */
+
+static bool
+all_at_end(const struct mail_log *l)
+{
+	for (size_t i = 0; i < l->n_sources; i++)
+		if (!l->sources[i].at_end)
+			return false;
+	return true;
+}
+
+/* The time that the reading has come to. */
+static int64_t
+log_time_s(const struct mail_log *l)
+{
+	int64_t us = clock_wall_us();
+
+	for (size_t i = 0; i < l->n_sources; i++)
+		if (!l->sources[i].at_end && l->sources[i].last_line_us < us)
+			us = l->sources[i].last_line_us;
+	return us == MAILLOG_NO_TIME ? 0 : us / 1000000;
+}
+
+/* 1: come again soon; 0; -1 and *e. */
+static int
+tidy(struct mail_log *l, struct err *e)
+{
+	const struct conf_mail_log *c = &l->conf->mail_log;
+	int64_t now_s = clock_wall_s(), received_s = INT64_MIN;
+	int lost, more;
+
+	/* Nobody is overdue while there are lines to read. */
+	if (all_at_end(l))
+		received_s = now_s - (int64_t)c->unknown_after_s;
+	if (index_begin(l->ix, e) < 0)
+		return -1;
+	lost = outcome_overdue(
+	    &l->outcome, received_s, log_time_s(l) - FREED_S, now_s, OVERDUE_STEP, e);
+	if (lost < 0)
+		return -1;
+	more = index_trim(l->ix, now_s - (int64_t)c->index_age_s, (int64_t)c->index_size, e);
+	if (more < 0 || index_commit(l->ix, e) < 0)
+		return -1;
+	return lost == OVERDUE_STEP || more > 0;
+}
+
+static int
+step(struct mail_log *l, int64_t now, struct err *e)
+{
+	int more, untidy = 0;
+
+	l->looked = false;
+	buf_clear(&l->outcome.lines);
+	l->outcome.n_lines = 0;
+	more = read_sources(l, now, e);
+	if (more < 0)
+		return -1;
+	if (now >= l->tidy_ms) {
+		untidy = tidy(l, e);
+		if (untidy < 0)
+			return -1;
+		l->tidy_ms = untidy > 0 ? now : now + TIDY_MS;
+	}
+	return more || untidy;
+}
+
+/* A line that waits for a segment may wait for one whose writer is dead. */
+static bool
+someone_waits(struct mail_log *l, int64_t now)
+{
+	struct err e;
+
+	for (size_t i = 0; i < l->n_sources; i++)
+		if (l->sources[i].waits_ms != 0) {
+			if (now - l->sources[i].waits_ms >= RECOVER_MS && now >= l->recover_ms) {
+				l->recover_ms = now + RECOVER_MS;
+				if (spool_recover(l->sp, recovered, NULL, &e) < 0)
+					log_error("%s", e.text);
+			}
+			return true;
+		}
+	return false;
+}
+
+int64_t
+mail_log_step(struct mail_log *l)
+{
+	struct outcome_counts before = l->outcome.counts;
+	int64_t now = clock_mono_ms();
+	struct err e;
+	int more;
+
+	if (now < l->retry_ms)
+		return l->retry_ms;
+	more = step(l, now, &e);
+	if (more < 0) {
+		trouble(l, e.text);
+		give_back(l, &before);
+		return l->retry_ms;
+	}
+	if (l->failing)
+		log_info("mail-log: goes on");
+	l->failing = false;
+	if (now - l->summary_ms >= SUMMARY_MS) {
+		summary(l);
+		l->summary_ms = now;
+	}
+	if (more > 0)
+		return now;
+	if (someone_waits(l, now) || now - l->read_ms < BUSY_MS)
+		return now + POLL_BUSY_MS;
+	return now + POLL_IDLE_MS;
+}
