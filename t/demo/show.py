@@ -2,7 +2,11 @@
 """What the demonstration shows of messages and events.
 
     show.py message IN.eml SENDER RECIPIENT SINK-NAME	what went in beside what came out
+    show.py html OUT.eml				the HTML part, decoded, long URLs cut
+    show.py links OUT.eml PREFIX			the URLs in it: "i URL", "o URL", "c URL", "u URL"
+							tracked ones by kind, "= URL" others
     show.py events FILE.json				the collector's answer, one event a block
+    show.py types FILE.json				its types, sorted, each once
 """
 import json
 import re
@@ -13,7 +17,7 @@ from email.parser import BytesParser
 WIDTH = 52
 HEADERS = ["From", "Subject", "X-Job", "X-Signalpost-ID", "Content-Transfer-Encoding", "DKIM-Signature"]
 FIELDS = ["type", "event_id", "timestamp", "message_id", "rcpt_to", "msg_from", "friendly_from", "campaign_id",
-          "subject", "binding", "binding_group", "sending_ip", "routing_domain", "recv_method", "msg_size",
+          "user_agent", "ip_address", "target_link_url", "target_link_name", "subject", "binding", "binding_group", "sending_ip", "routing_domain", "recv_method", "msg_size",
           "subaccount_id"]
 
 
@@ -52,6 +56,28 @@ def show_message(before_file, sender, rcpt, name):
         row(header, value(before, header), value(after, header))
 
 
+def html_of(path):
+    for part in read(path).walk():
+        if part.get_content_type() == "text/html":
+            return part.get_payload(decode=True).decode(part.get_content_charset() or "utf-8", "replace")
+    return ""
+
+
+def show_html(path):
+    for line in html_of(path).splitlines():
+        print("    " + re.sub(r"(https?://[^\"]{40})[^\"]+", r"\1...", line))
+
+
+def show_links(path, prefix):
+    for url in re.findall(r'(?:href|src)="(https?://[^"]+)"', html_of(path)):
+        print("%s %s" % (url[len(prefix)] if url.startswith(prefix) else "=", url))
+
+
+def show_types(path):
+    with open(path, encoding="utf-8") as f:
+        print(" ".join(sorted({event["type"] for event in json.load(f)["results"]})))
+
+
 def show_events(path):
     with open(path, encoding="utf-8") as f:
         answer = json.load(f)
@@ -60,7 +86,5 @@ def show_events(path):
         print(re.sub("(?m)^", "  ", json.dumps(kept, indent=2, ensure_ascii=False)))
 
 
-if sys.argv[1] == "message":
-    show_message(*sys.argv[2:])
-else:
-    show_events(sys.argv[2])
+{"message": show_message, "html": show_html, "links": show_links, "events": show_events,
+ "types": show_types}[sys.argv[1]](*sys.argv[2:])
