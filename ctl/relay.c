@@ -1,0 +1,224 @@
+#include "ctl/relay.h"
+
+#include <string.h>
+
+#include "common/buf.h"
+#include "ctl/client.h"
+#include "ctl/script.h"
+
+bool
+relay_is_domain(const struct conf *c, const char *domain)
+{
+	for (size_t i = 0; i < c->n_relay_domains; i++)
+		if (domain_pattern_match(&c->relay_domains[i], slice_str(domain)))
+			return true;
+	return false;
+}
+
+static bool
+listed(const struct conf_texts *t, const char *domain)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (slice_eqi(slice_str(t->v[i]), slice_str(domain)))
+			return true;
+	return false;
+}
+
+bool
+relay_goes_on(const struct conf *c, const char *domain)
+{
+	if (relay_is_domain(c, domain))
+		return true;
+	return listed(&c->bounce.domains, domain) || listed(&c->feedback.domains, domain);
+}
+
+static void
+add_relay_pattern(const struct domain_pattern *p, struct buf *list, FILE *out)
+{
+	struct buf text;
+
+	switch (p->kind) {
+	case DOMAIN_EXACT:
+		buf_printf(list, "%s, ", p->domain);
+		break;
+	case DOMAIN_SUBDOMAINS:
+		buf_printf(list, ".%s, ", p->domain);
+		break;
+	case DOMAIN_AND_SUBDOMAINS:
+		buf_printf(list, "%s, .%s, ", p->domain, p->domain);
+		break;
+	case DOMAIN_ANY: /* refused before */
+	case DOMAIN_NETWORK:
+		buf_init(&text, BUF_NO_LIMIT);
+		domain_pattern_print(p, &text);
+		fprintf(out,
+		    "# not mapped: relay-domain %s; Postfix has no networks of address literals "
+		    "here\n",
+		    buf_str(&text));
+		buf_free(&text);
+		break;
+	}
+}
+
+void
+relay_put_domains(const struct conf *c, FILE *out)
+{
+	const struct conf_texts *processors[] = { &c->bounce.domains, &c->feedback.domains };
+	struct buf list;
+
+	fputs("\n# relay-domain, and the domains of the processors' address lists.\n"
+	      "# \"dom\" is that domain alone and \".dom\" its subdomains, so relay_domains is "
+	      "taken out of\n"
+	      "# the lists whose entries hold for subdomains too.\n",
+	    out);
+	script_set(out, "parent_domain_matches_subdomains",
+	    "debug_peer_list, fast_flush_domains, mynetworks, permit_mx_backup_networks, "
+	    "qmqpd_authorized_clients, smtpd_access_maps");
+	buf_init(&list, BUF_NO_LIMIT);
+	for (size_t i = 0; i < c->n_relay_domains; i++)
+		add_relay_pattern(&c->relay_domains[i], &list, out);
+	for (size_t k = 0; k < COUNT(processors); k++)
+		for (size_t i = 0; i < processors[k]->n; i++)
+			if (!relay_is_domain(c, processors[k]->v[i]))
+				buf_printf(&list, "%s, ", processors[k]->v[i]);
+	if (list.len > 2)
+		list.p[list.len -= 2] = '\0';
+	script_set(out, "relay_domains", buf_str(&list));
+	buf_free(&list);
+	fputs("# For every smtpd that is not one of the listeners below.\n", out);
+	script_set(out, "smtpd_relay_restrictions",
+	    "permit_sasl_authenticated, reject_unauth_destination");
+}
+
+/* A delimiter that the pattern does not use; 0 if it uses all of them. */
+static char
+delimiter_for(const char *regex)
+{
+	for (const char *d = "/!%~,;@#"; *d != '\0'; d++)
+		if (strchr(regex, *d) == NULL)
+			return *d;
+	return '\0';
+}
+
+void
+relay_put_clients(const struct conf *c, struct relay_tables *have, FILE *out)
+{
+	struct buf net;
+
+	buf_init(&net, 128);
+	fputs("\n# <source NETWORK> always-allow-relaying\ntable clients.cidr <<'END'\n", out);
+	for (size_t i = c->n_sources;
+	     i-- > 0;) { /* specific first: a cidr table takes the first hit */
+		const struct conf_source *s = &c->sources[i];
+		struct conf_source merged;
+
+		if (s->kind != CONF_SOURCE_NET || client_is_everybody(s))
+			continue;
+		client_in(c, &s->net, &merged);
+		buf_clear(&net);
+		cidr_print(&s->net, &net);
+		fprintf(
+		    out, "%s %s\n", buf_str(&net), merged.always_allow_relaying ? "OK" : "DUNNO");
+		have->clients = have->clients || merged.always_allow_relaying;
+	}
+	fputs("END\n", out);
+	buf_free(&net);
+}
+
+void
+relay_put_addresses(const struct conf *c, struct relay_tables *have, FILE *out)
+{
+	const struct conf_addresses *lists[] = { &c->relay_addresses, &c->bounce.addresses,
+		&c->feedback.addresses };
+
+	fputs("\n# relay-address, and the addresses of the processors' address lists\n"
+	      "table recipients.texthash <<'END'\n",
+	    out);
+	for (size_t k = 0; k < COUNT(lists); k++)
+		for (size_t i = 0; i < lists[k]->n; i++)
+			if (lists[k]->v[i].text != NULL &&
+			    strchr(lists[k]->v[i].text, '@') != NULL) {
+				fprintf(out, "%s OK\n", lists[k]->v[i].text);
+				have->recipients = true;
+			}
+	fputs("END\ntable recipients.pcre <<'END'\n", out);
+	for (size_t k = 0; k < COUNT(lists); k++)
+		for (size_t i = 0; i < lists[k]->n; i++) {
+			const char *regex = lists[k]->v[i].regex != NULL
+			                        ? regex_source(lists[k]->v[i].regex)
+			                        : NULL;
+			char d = regex != NULL ? delimiter_for(regex) : '\0';
+
+			if (regex == NULL)
+				continue;
+			have->patterns = true;
+			if (d == '\0')
+				fprintf(out, "# not mapped, it uses every delimiter: %s\n", regex);
+			else
+				fprintf(out, "%c%s%c OK\n", d, regex, d);
+		}
+	fputs("END\n", out);
+	if (have->patterns)
+		fputs(
+		    "if ! postconf -c \"$dir\" -m | grep -qx pcre; then\n"
+		    "\techo 'address patterns need pcre tables: apt-get install postfix-pcre' >&2\n"
+		    "\texit 1\n"
+		    "fi\n",
+		    out);
+}
+
+void
+relay_put_recipient_checks(const struct relay_tables *have, FILE *out)
+{
+	if (have->recipients)
+		fputs("check_recipient_access texthash:$dir/signalpost/recipients.texthash, ", out);
+	if (have->patterns)
+		fputs("check_recipient_access pcre:$dir/signalpost/recipients.pcre, ", out);
+}
+
+/* ---- the second belt ---- */
+
+void
+relay_put_guard(const struct relay_tables *have, FILE *out)
+{
+	fputs("\n# The relay rule has two holders. At RCPT the milter has the word (its refusal "
+	      "text is the\n"
+	      "# one that senders know), so the listeners let every recipient through to it; if it "
+	      "can't be\n"
+	      "# asked, nothing passes. At DATA Postfix checks for itself, in case what answers at "
+	      "the\n"
+	      "# milter's socket says yes to everything. There it can only judge a single "
+	      "recipient; a\n"
+	      "# message for several from a client that may not relay goes through `spguard`, "
+	      "which hands\n"
+	      "# each recipient to a strict smtpd of its own. In ordinary operation they all pass "
+	      "there.\n"
+	      "# The limit: that smtpd refuses after the message was accepted, so that behind a "
+	      "milter that\n"
+	      "# says yes to everything such a message is not relayed, but its sender gets a "
+	      "bounce.\n"
+	      "service spguard unix '- - n - - lmtp'\n"
+	      "service_done\n"
+	      "set_main 'spguard_destination_recipient_limit = 1'\n"
+	      "service spguard-in unix '- - n - - smtpd'\n",
+	    out);
+	/* An smtpd speaks no LMTP; with one recipient a transaction only the greeting differs. */
+	script_option(out, "smtpd_command_filter", "regexp:{ {/^LHLO(.*)/ EHLO$$1} }");
+	fputs("option \"smtpd_relay_restrictions = ", out);
+	relay_put_recipient_checks(have, out);
+	fputs("reject_unauth_destination\"\n", out);
+	for (const char *const *name = (const char *const[]){ "smtpd_milters",
+		 "smtpd_client_restrictions", "smtpd_helo_restrictions",
+		 "smtpd_sender_restrictions", "smtpd_recipient_restrictions",
+		 "smtpd_data_restrictions", "smtpd_end_of_data_restrictions", NULL };
+	     *name != NULL; name++)
+		script_option(out, *name, "");
+	script_option(out, "smtpd_sasl_auth_enable", "no");
+	script_option(out, "smtpd_tls_security_level", "none");
+	fputs("service_done\n"
+	      "table guard.cidr <<'END'\n"
+	      "0.0.0.0/0 FILTER spguard:unix:private/spguard-in\n"
+	      "::/0 FILTER spguard:unix:private/spguard-in\n"
+	      "END\n",
+	    out);
+}
