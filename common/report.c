@@ -1019,9 +1019,10 @@ text_rcpt(struct report_reader *rr, const struct report_text_rcpt *said, enum ds
 	if (r == NULL)
 		return NULL;
 	r->rcpt = r->final = address;
-	r->action = action;
 	r->status = keep(rr, said->status);
 	r->code = said->code;
+	/* "Deferred" in the subject, and a 550 in the text: that was the end of it. */
+	r->action = r->code >= 500 ? DSN_FAILED : action;
 	r->diagnostic = one_line(rr, said->reason);
 	if (r->status.len == 0)
 		r->status = generic_status(r->code, action);
@@ -1226,7 +1227,8 @@ as_text(struct report_reader *rr, const struct parts *ps, const struct sender *s
 		rr->n_rcpts = 0;
 	}
 	read_failed_header(rr, action);
-	if (rr->n_rcpts == 0)
+	/* An address in a sentence is little to go by. */
+	if (rr->n_rcpts == 0 && (s->daemon || s->null_path || rr->found.best > REPORT_TEXT_MENTIONED))
 		read_text_rcpts(rr, ret, action);
 	if (rr->n_rcpts == 0)
 		return false;
@@ -1433,7 +1435,11 @@ decide(struct report_reader *rr, const struct parts *ps, const struct sender *s,
 	if (as_text(rr, ps, s, ret, out))
 		return;
 	rr->n_rcpts = 0;
-	finish(rr, out, ps->has_mdn ? REPORT_ORDINARY : automatic, "auto");
+	if (ps->has_mdn)
+		automatic = REPORT_ORDINARY;
+	else if (s->daemon && s->bounce_subject && !s->forward)
+		automatic = REPORT_BOUNCE; /* whose failed is not known */
+	finish(rr, out, automatic, automatic == REPORT_BOUNCE ? "text" : automatic == REPORT_ORDINARY ? "" : "auto");
 }
 
 void

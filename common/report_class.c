@@ -36,8 +36,11 @@ report_class(const struct classifier *c, const struct report *r, const struct re
 	}
 	if (rcpt->action == DSN_DELAYED && out->bounce_class != 22 && out->bounce_class != 21)
 		set(out, 70, out->category, "action");
-	if (rcpt->action == DSN_FAILED && out->bounce_class == 70)
+	if (rcpt->action == DSN_FAILED && out->bounce_class == 70) {
 		classify_expired(out);
+		if (out->bounce_class == 70) /* given up after a temporary reply */
+			set(out, 24, "message-expired", "action");
+	}
 	if (out->bounce_class == 0)
 		set(out, 40, "other", "action");
 }

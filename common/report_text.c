@@ -66,7 +66,6 @@ static const struct {
 	{ "start of original message", false },
 	{ "begin original message", false },
 	{ "your original message", true },
-	{ "your message", true },
 	{ "your message follows", false },
 	{ "returned message", true },
 	{ "returned mail", true },
@@ -257,7 +256,7 @@ has_letter_and_dot(struct slice domain)
 }
 
 /* Words before an address that say it is not the recipient. */
-static const char *const not_behind[] = { "mail from", "from", "sender", "contact", "reply-to",
+static const char *const not_behind[] = { "mail from", "from", "sender", "contact", "reply-to", "reply to",
 	"return-path", "envelope-from", "generated from", "message-id", "please email", "help",
 	"support", "questions", "mail to our", "e-mail us at", "email us at", "absender",
 	"exp\xc3\xa9"
@@ -312,9 +311,12 @@ static bool
 is_label(struct slice before)
 {
 	struct slice s = slice_trim(before);
-	static const char *const labels[] = { "to", "recipient", "address", "rcpt", "user", "email",
-		"e-mail", "mailbox", "empf", "destinat", "adres", "indirizzo", "direcci", "endere",
-		"an:", "failed", "target" };
+	static const char *const labels[] = { "to", "recipient", "address", "rcpt", "user", "email", "e-mail", "mailbox", "account",
+		"empf\xc3\xa4ng", "destinat", "adres", "indirizzo", "direcci", "endere", "an:", "\xc3\xa0:", "\xc3\xa0 :", "failed",
+		"target", "para", "odbiorc", "p\xc5\x99\xc3\xadjemc", "c\xc3\xadmzett", "al\xc4\xb1" "c\xc4\xb1", "ontvanger", "mottagare",
+		"modtager", "\xd0\xbf\xd0\xbe\xd0\xbb\xd1\x83\xd1\x87\xd0\xb0\xd1\x82\xd0\xb5\xd0\xbb", "\xd0\xba\xd0\xbe\xd0\xbc\xd1\x83",
+		"\xd0\xb0\xd0\xb4\xd1\x80\xd0\xb5\xd1\x81", "\xe5\xae\x9b\xe5\x85\x88", "\xe6\x94\xb6\xe4\xbb\xb6\xe4\xba\xba",
+		"\xe6\x94\xb6\xe4\xbb\xb6\xe8\x80\x85", "\xeb\xb0\x9b\xeb\x8a\x94" };
 	struct slice bare;
 
 	if (s.len == 0 || s.len > 60)
@@ -345,7 +347,7 @@ is_session(struct slice before)
 }
 
 static int
-rank_of(struct slice before, struct slice after)
+rank_of(struct slice before)
 {
 	struct slice bare = trim_brackets(before);
 	struct slice tail = slice_head(bare, bare.len);
@@ -370,7 +372,9 @@ rank_of(struct slice before, struct slice after)
 	for (size_t i = 0; i < COUNT(behind); i++)
 		if (ends_with_word(bare, behind[i]))
 			return REPORT_TEXT_NAMED;
-	(void)after;
+	/* Chinese and Japanese have no blanks between words: what stands right before it names it. */
+	if (bare.len >= 3 && (unsigned char)bare.p[bare.len - 3] >= 0xe3 && (unsigned char)bare.p[bare.len - 3] <= 0xed)
+		return REPORT_TEXT_NAMED;
 	return REPORT_TEXT_MENTIONED;
 }
 
@@ -450,7 +454,7 @@ scan_line(struct report_text *t, size_t start, size_t end, const struct slice *s
 		if (named)
 			before = span(t->text, start, name_at);
 		named = false;
-		rank = rank_of(before, after);
+		rank = rank_of(before);
 		if (rank >= 0 && !is_skipped(address, skip, n_skip))
 			add(t, address, start, end, rank);
 	}
@@ -572,37 +576,50 @@ says_something(struct slice s)
 	return letters >= 4;
 }
 
-/* Behind the address up to the next one; if that says nothing, what stands before it. */
+/* The next with another address; of the best rank, unless this one is of a lower one. */
+static size_t
+next_found(const struct report_text *t, size_t i)
+{
+	bool any = t->found[i].rank != t->best;
+	size_t k = i + 1;
+
+	while (k < t->n && ((!any && t->found[k].rank != t->best) || slice_eqi(t->found[k].address, t->found[i].address)))
+		k++;
+	return k;
+}
+
+/*
+ * What this mention of the address comes with: its line, if a reply stands in it ("550 <a@b>: no
+ * such user"), else what stands behind it, up to the next address.
+ */
 static void
-reason_of(const struct report_text *t, size_t i, size_t next, struct report_text_rcpt *r)
+reason_of(const struct report_text *t, size_t i, struct report_text_rcpt *r)
 {
 	const struct report_text_found *f = &t->found[i];
-	size_t behind_it = (size_t)(f->address.p - t->text.p) + f->address.len;
+	size_t next = next_found(t, i), behind_it = (size_t)(f->address.p - t->text.p) + f->address.len;
 	size_t end = next < t->n ? t->found[next].line : t->text.len;
 
 	if (next < t->n && t->found[next].line == f->line)
 		end = (size_t)(t->found[next].address.p - t->text.p);
-	r->address = f->address;
-	read_reason(span(t->text, behind_it, end), r);
-	if (says_something(r->reason) && (r->code != 0 || r->status.len > 0))
+	read_reason(span(t->text, f->line, f->line_end < end ? f->line_end : end), r);
+	if (r->code != 0 || r->status.len > 0)
+		read_reason(span(t->text, f->line, end), r);
+	else
+		read_reason(span(t->text, behind_it, end), r);
+}
+
+/* "Could not be delivered because of 550 ... The following recipients were affected: ..." */
+static void
+reason_before_all(const struct report_text *t, struct report_text_rcpt *r)
+{
+	size_t first = 0, from;
+
+	while (first < t->n && t->found[first].rank != t->best)
+		first++;
+	if (first == t->n)
 		return;
-	/* "550 <a@b>: no such user": the code stands before it. */
-	{
-		struct slice line = span(t->text, f->line, f->line_end);
-		struct report_text_rcpt own = { 0 };
-
-		read_reason(line, &own);
-		if (own.code != 0 || own.status.len > 0) {
-			own.address = r->address;
-			*r = own;
-			return;
-		}
-	}
-	if (!says_something(r->reason)) {
-		struct slice p = paragraph_at(t->text, f->line);
-
-		r->reason = slice_head(slice_trim(p), REASON_MAX);
-	}
+	from = t->found[first].line > REASON_MAX ? t->found[first].line - REASON_MAX : 0;
+	read_reason(span(t->text, from, t->found[first].line), r);
 }
 
 static bool
@@ -615,36 +632,41 @@ seen_before(const struct report_text *t, size_t i)
 	return false;
 }
 
-/* The next of the best rank with another address. */
-static size_t
-next_found(const struct report_text *t, size_t i)
+static bool
+has_reply(const struct report_text_rcpt *r)
 {
-	size_t k = i + 1;
-
-	while (k < t->n &&
-	       (t->found[k].rank != t->best || slice_eqi(t->found[k].address, t->found[i].address)))
-		k++;
-	return k;
+	return r->code != 0 || r->status.len > 0;
 }
 
 void
 report_text_about(const struct report_text *t, struct slice address, struct report_text_rcpt *r)
 {
-	struct report_text_rcpt best = { .address = address };
+	size_t mentioned = t->n;
 
+	*r = (struct report_text_rcpt){ 0 };
 	for (size_t i = 0; i < t->n; i++) {
 		struct report_text_rcpt one = { 0 };
 
 		if (!slice_eqi(t->found[i].address, address))
 			continue;
-		reason_of(t, i, next_found(t, i), &one);
-		if (best.reason.len == 0 || (best.status.len == 0 && one.status.len > 0) ||
-		    (best.code == 0 && best.status.len == 0 && one.code != 0))
-			best = one;
-		if (best.status.len > 0 && best.code != 0)
+		if (mentioned == t->n || (t->found[i].rank == t->best && t->found[mentioned].rank != t->best))
+			mentioned = i;
+		reason_of(t, i, &one);
+		if (!has_reply(r) ? has_reply(&one) || (!says_something(r->reason) && says_something(one.reason)) :
+				    r->status.len == 0 && one.status.len > 0)
+			*r = one;
+		if (r->status.len > 0 && r->code != 0)
 			break;
 	}
-	*r = best;
+	if (mentioned < t->n && !has_reply(r)) {
+		struct report_text_rcpt before = { 0 };
+
+		reason_before_all(t, &before);
+		if (has_reply(&before))
+			*r = before;
+		else if (!says_something(r->reason))
+			r->reason = slice_head(slice_trim(paragraph_at(t->text, t->found[mentioned].line)), REASON_MAX);
+	}
 	r->address = address;
 }
 

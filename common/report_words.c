@@ -39,7 +39,7 @@ starts_any(struct slice s, const char *const *words, size_t n)
 static const char *const daemons[] = { "mailer-daemon", "mailer_daemon", "mailerdaemon",
 	"mail-daemon", "maildaemon", "mailer-deamon", "postmaster", "postmast", "mmdf", "uucp",
 	"mail.daemon", "bounce-daemon", "mdaemon", "nondelivery", "non-delivery", "undeliverable",
-	"mailsystem", "mail-system", "administrator@mail" };
+	"mailsystem", "post_master", "mail-system", "administrator@mail" };
 
 static const char *const systems[] = { "mailer-daemon", "mail deliver", "delivery system",
 	"delivery subsystem", "delivery service", "delivery agent", "mailer daemon", "postmaster",

@@ -1,0 +1,311 @@
+#!/usr/bin/env python3
+"""mutate-reports.py FOLDER OUT [SEED]: changes the labelled reports of FOLDER (index.jsonl,
+mails/) the way mail is changed on its way, and writes them with their labels to OUT.
+
+What a report says stays the same: a reader has to find what it found before. Each mail gets
+one to three changes, drawn with SEED."""
+import base64
+import json
+import os
+import quopri
+import random
+import re
+import sys
+
+
+def split(mail):
+    """header and body, LF line ends"""
+    mail = mail.lstrip(b'\n')
+    at = mail.find(b'\n\n')
+    return (mail, b'') if at < 0 else (mail[:at], mail[at + 2:])
+
+
+def fields(header):
+    """unfolded text is kept: each field with its folds"""
+    out = []
+    for line in header.split(b'\n'):
+        if out and line[:1] in (b' ', b'\t'):
+            out[-1] += b'\n' + line
+        else:
+            out.append(line)
+    return out
+
+
+def well_formed(header):
+    return all(re.match(rb'[!-9;-~]+[ \t]*:', f) for f in fields(header))
+
+
+def value(header, name):
+    for f in fields(header):
+        if f.lower().startswith(name + b':'):
+            return re.sub(rb'\s+', b' ', f.split(b':', 1)[1]).strip()
+    return b''
+
+
+def boundary(header):
+    m = re.search(rb'boundary\s*=\s*("([^"]+)"|[^\s;]+)', value(header, b'content-type'), re.I)
+    if not m:
+        return None
+    return m.group(2) or m.group(1)
+
+
+# ---- changes of a whole mail; each returns the mail, or None if it can not be made ----
+
+def shuffle_header(mail, r):
+    h, b = split(mail)
+    if not well_formed(h):
+        return None
+    f = fields(h)
+    r.shuffle(f)
+    return b'\n'.join(f) + b'\n\n' + b
+
+
+def header_case(mail, r):
+    h, b = split(mail)
+    if not well_formed(h):
+        return None
+    change = r.choice([bytes.upper, bytes.lower])
+    return b'\n'.join(change(f.split(b':', 1)[0]) + b':' + f.split(b':', 1)[1] for f in fields(h)) + b'\n\n' + b
+
+
+def fold_header(mail, r):
+    """each fold at another place, or in one line"""
+    h, b = split(mail)
+    if not well_formed(h):
+        return None
+    out = []
+    for f in fields(h):
+        if len(f) > 900:
+            out.append(f)
+            continue
+        f = re.sub(rb'\n[ \t]+', b' ', f)
+        if r.random() < 0.5 and b'"' not in f:
+            f = re.sub(rb'; ', b';\n\t', f)
+        out.append(f)
+    return b'\n'.join(out) + b'\n\n' + b
+
+
+def more_headers(mail, r):
+    h, b = split(mail)
+    extra = [b'Received: from a.gw.example (a.gw.example [192.0.2.9])\n\tby b.gw.example with ESMTP id X%d;\n\tMon, 2 Mar 2026 10:00:00 +0000' % r.randrange(9999),
+             b'X-Spam-Status: No, score=-1.9', b'X-Virus-Scanned: by filter.example',
+             b'Authentication-Results: mx.example; spf=none smtp.mailfrom=""', b'X-Gateway-Note: checked']
+    r.shuffle(extra)
+    return b'\n'.join(extra[:r.randrange(1, 5)]) + b'\n' + h + b'\n\n' + b
+
+
+def mbox(mail, r):
+    return b'From MAILER-DAEMON Mon Mar  2 10:00:00 2026\n' + mail
+
+
+def blank_start(mail, r):
+    return b'\n' * r.randrange(1, 3) + mail
+
+
+def new_boundary(mail, r):
+    h, b = split(mail)
+    old = boundary(h)
+    if not old or len(old) < 8 or not re.search(rb'(?m)^--' + re.escape(old), b):
+        return None
+    return mail.replace(old, b'=_next%d_%s' % (r.randrange(10**6), r.choice([b'x/y', b'a.b', b'q=p'])) if b'"' + old + b'"' in h else b'next%d' % r.randrange(10**6))
+
+
+def no_close(mail, r):
+    h, b = split(mail)
+    old = boundary(h)
+    if not old:
+        return None
+    end = b.rfind(b'--' + old + b'--')
+    return h + b'\n\n' + b[:end] if end >= 0 else None
+
+
+def truncate(mail, r):
+    """in the body of the returned message, at the end of the mail"""
+    h, b = split(mail)
+    if value(h, b'content-transfer-encoding').lower() == b'base64':
+        return None
+    last = None
+    for m in re.finditer(rb'(?im)^(message-id|subject|to|from)[ \t]*:.*', mail):
+        if m.start() > len(h) + 40:
+            last = m.end()
+    if last is None:
+        return None
+    end = mail.find(b'\n\n', last)
+    if end < 0 or end + 20 > len(mail):
+        return None
+    return mail[:r.randrange(end + 2, len(mail))]
+
+
+def footer(mail, r):
+    """a gateway adds its own"""
+    text = r.choice([b'__________ Virus scanner, database 9.1856 __________\nThis message was checked.\nhttp://www.scanner.example\n',
+                     b'This e-mail and any attachment is confidential. If you are not the intended recipient\nplease delete it and tell legal@company.example.\n',
+                     b'--\nSent through gateway.example\n'])
+    h, b = split(mail)
+    old = boundary(h)
+    if not old:
+        return mail + (b'' if mail.endswith(b'\n') else b'\n') + b'\n' + text
+    end = b.rfind(b'--' + old + b'--')
+    if end < 0:
+        return None
+    return h + b'\n\n' + b[:end] + b'--' + old + b'\nContent-Type: text/plain; charset=us-ascii\n\n' + text + b'\n' + b[end:]
+
+
+def encode_text(mail, r):
+    """the first text part in base64 or quoted-printable"""
+    h, b = split(mail)
+    how = r.choice(['base64', 'quoted-printable'])
+
+    def encoded(part_header, text):
+        if re.search(rb'(?im)^content-transfer-encoding\s*:\s*(base64|quoted)', part_header):
+            return None
+        if not well_formed(part_header) and part_header:
+            return None
+        part_header = b'\n'.join(f for f in fields(part_header) if not f.lower().startswith(b'content-transfer-encoding')) if part_header else b''
+        data = base64.encodebytes(text) if how == 'base64' else quopri.encodestring(text)
+        return (part_header + b'\n' if part_header else b'') + b'Content-Transfer-Encoding: ' + how.encode() + b'\n\n' + data
+
+    old = boundary(h)
+    if not old:
+        if value(h, b'content-type') and not value(h, b'content-type').lower().startswith(b'text/plain'):
+            return None
+        return encoded(h, b)
+    pieces = re.split(rb'(?m)^(--' + re.escape(old) + rb'(?:--)?[ \t]*\n)', b)
+    if len(pieces) < 3:
+        return None
+    ph, pb = split(pieces[2]) if not pieces[2].startswith(b'\n') else (b'', pieces[2][1:])
+    if ph and not value(ph, b'content-type').lower().startswith(b'text/plain'):
+        return None
+    new = encoded(ph, pb)
+    if new is None:
+        return None
+    pieces[2] = new
+    return h + b'\n\n' + b''.join(pieces)
+
+
+def status_case(mail, r):
+    """fields of delivery-status and feedback-report in another case"""
+    names = rb'(Reporting-MTA|Final-Recipient|Original-Recipient|Action|Status|Diagnostic-Code|Remote-MTA|Feedback-Type|Original-Rcpt-To|User-Agent)'
+    if not re.search(rb'(?im)^' + names + rb':', mail):
+        return None
+    change = r.choice([bytes.upper, bytes.lower])
+    return re.sub(rb'(?im)^' + names + rb':', lambda m: change(m.group(0)), mail)
+
+
+def status_values(mail, r):
+    """other spellings of the same"""
+    out = re.sub(rb'(?m)^(Status: *)([245]\.\d{1,3}\.\d{1,3})[ \t]*$', rb'\1\2 (explained here)', mail)
+    out = re.sub(rb'(?mi)^(Final-Recipient: *)rfc822; *([^\s<>]+)[ \t]*$', r.choice([rb'\1RFC822;\2', rb'\1rfc822;  <\2>', rb'\1rfc822 ; \2']), out)
+    out = re.sub(rb'(?m)^Action: failed', b'Action: Failed', out)
+    return out if out != mail else None
+
+
+def rewrap(mail, r):
+    """long lines of text are broken"""
+    h, b = split(mail)
+    if re.search(rb'(?i)content-transfer-encoding\s*:\s*(base64|quoted)', mail):
+        return None
+    end = re.search(rb'(?m)^(Received|Return-Path|Content-Type|Reporting-MTA|Message-ID|From|Date|--)', b, re.I)
+    text = b[:end.start()] if end and end.start() > 200 else b''
+    if not text:
+        return None
+    width = r.randrange(66, 80)
+
+    def wrap(line):
+        out = b''
+        while len(line) > width and b' ' in line[20:width]:
+            at = line.rfind(b' ', 20, width)
+            out += line[:at] + b'\n'
+            line = line[at + 1:]
+        return out + line
+    return h + b'\n\n' + b'\n'.join(wrap(x) for x in text.split(b'\n')) + b[len(text):]
+
+
+def indent(mail, r):
+    """the text of a mail without parts is indented"""
+    h, b = split(mail)
+    if value(h, b'content-type').lower().startswith(b'multipart') or value(h, b'content-transfer-encoding').lower() in (b'base64', b'quoted-printable'):
+        return None
+    end = re.search(rb'(?m)^(Received|Return-Path|Message-ID|From|Date|Subject|MIME-Version|To|X-[A-Za-z-]+)\s*:', b, re.I)
+    if not end or end.start() < 60:
+        return None
+    return h + b'\n\n' + b'\n'.join(b'  ' + x if x else x for x in b[:end.start()].split(b'\n')[:-1]) + b'\n' + b[end.start():]
+
+
+def extra_part(mail, r):
+    """a part with a notice before the others"""
+    h, b = split(mail)
+    old = boundary(h)
+    if not old:
+        return None
+    at = b.find(b'--' + old)
+    if at < 0:
+        return None
+    return h + b'\n\n' + b[:at] + b'--' + old + b'\nContent-Type: text/plain\n\nCAUTION: This email originated from outside of the organization.\n\n' + b[at:]
+
+
+def rename(mail, r):
+    return mail  # see names()
+
+
+NAMES = [(b'kijitora', b'j.smith42'), (b'sironeko', b'anna-lena'), (b'shironeko', b'sales_eu'), (b'example.jp', b'mailhost7.org'),
+         (b'example.com', b'post.example.net'), (b'example.org', b'firma.example.de')]
+
+
+def names(mail, label, r):
+    """other addresses"""
+    text = json.dumps(label)
+    pairs = [p for p in NAMES if r.random() < 0.7]
+    if b'base64' in mail.lower() or b'quoted-printable' in mail.lower():
+        return None
+    for a, b in pairs:
+        mail = re.sub(re.escape(a), b, mail, flags=re.I)
+        text = re.sub(re.escape(a.decode()), b.decode(), text, flags=re.I)
+    return mail, json.loads(text)
+
+
+CHANGES = [shuffle_header, header_case, fold_header, more_headers, mbox, blank_start, new_boundary, no_close, truncate,
+           footer, encode_text, status_case, status_values, rewrap, indent, extra_part, rename]
+LINE_ENDS = [b'\n', b'\n', b'\r\n', b'\r\n', b'\r']
+
+
+def main():
+    folder, out = sys.argv[1], sys.argv[2]
+    seed = sys.argv[3] if len(sys.argv) > 3 else '1'
+    os.makedirs(os.path.join(out, 'mails'), exist_ok=True)
+    with open(os.path.join(folder, 'index.jsonl'), encoding='utf-8') as f:
+        labels = [json.loads(x) for x in f if x.strip()]
+    with open(os.path.join(out, 'index.jsonl'), 'w', encoding='utf-8') as index:
+        for label in labels:
+            if label.get('variant_of'):
+                continue
+            r = random.Random(seed + label['id'])
+            with open(os.path.join(folder, label['file']), 'rb') as f:
+                mail = f.read().replace(b'\r\n', b'\n').replace(b'\r', b'\n')
+            done = []
+            for change in r.sample(CHANGES, len(CHANGES)):
+                if len(done) == 3 or (done and r.random() < 0.3):
+                    break
+                if change is rename:
+                    renamed = names(mail, label, r)
+                    if renamed:
+                        mail, label = renamed
+                        done.append('rename')
+                    continue
+                new = change(mail, r)
+                if new:
+                    mail = new
+                    done.append(change.__name__)
+            eol = r.choice(LINE_ENDS)
+            # binary parts must stay what they are
+            if not re.search(rb'[^\x00-\x7f]', mail) or eol == b'\r\n':
+                mail = mail.replace(b'\n', eol)
+            name = os.path.basename(label['file'])
+            with open(os.path.join(out, 'mails', name), 'wb') as f:
+                f.write(mail)
+            label['file'] = 'mails/' + name
+            label['note'] = '+'.join(done)
+            index.write(json.dumps(label, ensure_ascii=False) + '\n')
+
+
+main()
