@@ -13,7 +13,7 @@
 #include "common/words.h"
 #include "common/xalloc.h"
 
-#define RULES_MAX  4000 /* in a file */
+#define RULES_MAX  4000 /* rules, and patterns, in a file */
 #define FILE_LIMIT ((size_t)1 << 20)
 #define TEXT_MAX   4096
 #define ID_MAX     63
@@ -108,7 +108,11 @@ struct rule {
 	struct range codes[CODES_MAX];
 	bool no_code, no_status; /* "none" is among them */
 	struct status_glob statuses[CODES_MAX];
-	struct regex *regex; /* NULL: the conditions are all */
+};
+
+struct pattern { /* in the order of their rules */
+	size_t rule;
+	struct regex *regex; /* NULL: the rule has no pattern, its conditions are all */
 };
 
 struct test {
@@ -119,11 +123,12 @@ struct test {
 
 struct layer { /* one rule file */
 	char *name;
-	size_t n_rules, rules_room, n_tests, tests_room;
+	size_t n_rules, rules_room, n_patterns, patterns_room, n_tests, tests_room;
 	struct rule *rules;
+	struct pattern *patterns;
 	struct test *tests;
-	struct words *words; /* of the rules; an id is the rule's index */
-	uint64_t *always;    /* bits of the rules that no word stands for */
+	struct words *words; /* of the patterns; an id is the pattern's index */
+	uint64_t *always;    /* bits of the patterns that no word stands for */
 };
 
 struct own { /* a line of <bounce-category-patterns>; the regex is copied, the conf may go first */
@@ -243,17 +248,39 @@ is_name(struct slice s)
 	return s.len > 0 && s.len <= ID_MAX;
 }
 
+static void
+add_pattern(struct layer *l, struct regex *regex)
+{
+	l->patterns = xgrow(l->patterns, l->n_patterns, &l->patterns_room, sizeof(*l->patterns));
+	l->patterns[l->n_patterns++] = (struct pattern){ l->n_rules - 1, regex };
+}
+
 /* From its '/' to the line's last one. */
 static int
-parse_regex(struct parse *p, struct slice s, struct rule *r)
+parse_regex(struct parse *p, struct slice s, struct layer *l)
 {
+	struct regex *regex;
 	struct err why;
 
 	s = slice_trim(s);
 	if (s.len < 3 || s.p[s.len - 1] != '/')
 		return bad(p, "expected '/' at the end of the /REGEX/");
-	r->regex = regex_compile((struct slice){ s.p + 1, s.len - 2 }, &why);
-	return r->regex == NULL ? bad(p, "%s", why.text) : 0;
+	if (l->n_patterns == RULES_MAX)
+		return bad(p, "more than %d patterns", RULES_MAX);
+	regex = regex_compile((struct slice){ s.p + 1, s.len - 2 }, &why);
+	if (regex == NULL)
+		return bad(p, "%s", why.text);
+	add_pattern(l, regex);
+	return 0;
+}
+
+/* The rule above is complete. */
+static void
+end_rule(struct layer *l)
+{
+	if (l->n_rules > 0 &&
+	    (l->n_patterns == 0 || l->patterns[l->n_patterns - 1].rule != l->n_rules - 1))
+		add_pattern(l, NULL);
 }
 
 /* ID CLASS CATEGORY [code=...] [status=...] [/REGEX/] */
@@ -264,7 +291,8 @@ parse_rule(struct parse *p, struct slice line, struct layer *l)
 	struct rule *r;
 	uint64_t n;
 
-	if (l->n_rules == RULES_MAX)
+	end_rule(l);
+	if (l->n_rules == RULES_MAX || l->n_patterns == RULES_MAX)
 		return bad(p, "more than %d rules", RULES_MAX);
 	if (!slice_word(&rest, &id) || !slice_word(&rest, &number) || !slice_word(&rest, &category))
 		return bad(p, "expected ID CLASS CATEGORY [code=CODE] [status=STATUS] [/REGEX/]");
@@ -287,7 +315,7 @@ parse_rule(struct parse *p, struct slice line, struct layer *l)
 	r->line = p->line;
 	for (before = rest; slice_word(&rest, &word); before = rest) {
 		if (word.p[0] == '/')
-			return parse_regex(p, before, r);
+			return parse_regex(p, before, l);
 		if (parse_condition(p, word, r) < 0)
 			return -1;
 	}
@@ -295,12 +323,14 @@ parse_rule(struct parse *p, struct slice line, struct layer *l)
 }
 
 static int
-parse_test(struct parse *p, struct slice text, struct layer *l)
+parse_indented(struct parse *p, struct slice text, struct layer *l)
 {
 	struct test *t;
 
 	if (l->n_rules == 0)
-		return bad(p, "a line that begins with a blank is a test, but there is no rule above it");
+		return bad(p, "a line that begins with a blank belongs to a rule above it; there is none");
+	if (text.p[0] == '/')
+		return parse_regex(p, text, l);
 	l->tests = xgrow(l->tests, l->n_tests, &l->tests_room, sizeof(*l->tests));
 	t = &l->tests[l->n_tests++];
 	*t = (struct test){ l->n_rules - 1, p->line, xslicedup(text) };
@@ -317,21 +347,22 @@ parse_line(struct parse *p, struct slice line, struct layer *l)
 	if (text.len == 0 || text.p[0] == '#')
 		return 0;
 	if (line.p[0] == ' ' || line.p[0] == '\t')
-		return parse_test(p, text, l);
+		return parse_indented(p, text, l);
 	return parse_rule(p, text, l);
 }
 
-/* Which rules have to be tried at all. */
+/* Which patterns have to be tried at all. */
 static void
-index_rules(struct layer *l)
+index_patterns(struct layer *l)
 {
 	l->words = words_new();
 	l->always = xcalloc(RULES_MAX / 64 + 1, sizeof(*l->always));
-	for (size_t i = 0; i < l->n_rules; i++) {
+	for (size_t i = 0; i < l->n_patterns; i++) {
+		const struct regex *regex = l->patterns[i].regex;
 		struct required need = { .n = 0 };
 
-		if (l->rules[i].regex != NULL)
-			required_words(slice_str(regex_source(l->rules[i].regex)), &need);
+		if (regex != NULL)
+			required_words(slice_str(regex_source(regex)), &need);
 		if (need.n == 0)
 			l->always[i / 64] |= (uint64_t)1 << (i % 64);
 		for (size_t k = 0; k < need.n; k++)
@@ -355,7 +386,8 @@ parse_layer(struct layer *l, const char *name, struct slice text, struct err *e)
 		if (parse_line(&p, line, l) < 0)
 			return -1;
 	}
-	index_rules(l);
+	end_rule(l);
+	index_patterns(l);
 	return 0;
 }
 
@@ -367,13 +399,15 @@ free_layer(struct layer *l)
 	for (size_t i = 0; i < l->n_rules; i++) {
 		free(l->rules[i].id);
 		free(l->rules[i].category);
-		regex_free(l->rules[i].regex);
 	}
+	for (size_t i = 0; i < l->n_patterns; i++)
+		regex_free(l->patterns[i].regex);
 	for (size_t i = 0; i < l->n_tests; i++)
 		free(l->tests[i].text);
 	words_free(l->words);
 	free(l->always);
 	free(l->rules);
+	free(l->patterns);
 	free(l->tests);
 	free(l->name);
 }
@@ -528,7 +562,7 @@ static const struct rule *
 ask(const struct layer *l, const struct question *q)
 {
 	uint64_t bits[RULES_MAX / 64 + 1];
-	size_t n = (l->n_rules + 63) / 64;
+	size_t n = (l->n_patterns + 63) / 64;
 
 	if (n == 0)
 		return NULL;
@@ -536,10 +570,12 @@ ask(const struct layer *l, const struct question *q)
 	words_find(l->words, q->text, bits);
 	for (size_t k = 0; k < n; k++)
 		for (uint64_t left = bits[k]; left != 0; left &= left - 1) {
-			const struct rule *r = &l->rules[k * 64 + (size_t)__builtin_ctzll(left)];
+			const struct pattern *p =
+			    &l->patterns[k * 64 + (size_t)__builtin_ctzll(left)];
+			const struct rule *r = &l->rules[p->rule];
 
 			if (code_fits(r, q) && status_fits(r, q) &&
-			    (r->regex == NULL || regex_match(r->regex, q->text)))
+			    (p->regex == NULL || regex_match(p->regex, q->text)))
 				return r;
 		}
 	return NULL;
