@@ -1228,7 +1228,8 @@ as_text(struct report_reader *rr, const struct parts *ps, const struct sender *s
 	}
 	read_failed_header(rr, action);
 	/* An address in a sentence is little to go by. */
-	if (rr->n_rcpts == 0 && (s->daemon || s->null_path || rr->found.best > REPORT_TEXT_MENTIONED))
+	if (rr->n_rcpts == 0 &&
+	    (s->daemon || s->null_path || rr->found.best > REPORT_TEXT_MENTIONED))
 		read_text_rcpts(rr, ret, action);
 	if (rr->n_rcpts == 0)
 		return false;
@@ -1439,7 +1440,10 @@ decide(struct report_reader *rr, const struct parts *ps, const struct sender *s,
 		automatic = REPORT_ORDINARY;
 	else if (s->daemon && s->bounce_subject && !s->forward)
 		automatic = REPORT_BOUNCE; /* whose failed is not known */
-	finish(rr, out, automatic, automatic == REPORT_BOUNCE ? "text" : automatic == REPORT_ORDINARY ? "" : "auto");
+	finish(rr, out, automatic,
+	    automatic == REPORT_BOUNCE     ? "text"
+	    : automatic == REPORT_ORDINARY ? ""
+					   : "auto");
 }
 
 void

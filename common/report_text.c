@@ -221,6 +221,11 @@ local_start(struct slice s, size_t from, size_t at)
 	}
 	while (i > from && at - i < 128 && is_local_char(s.p[i - 1]))
 		i--;
+	/* Chinese and Japanese before an ASCII address are not of it. */
+	for (size_t k = i; k + 3 < at; k++)
+		if ((unsigned char)s.p[k] >= 0xe3 && (unsigned char)s.p[k] <= 0xef &&
+		    (unsigned char)s.p[k + 3] < 0x80)
+			i = k + 3;
 	/* 'user@example.com', =user@..., /path/user@... */
 	while (i < at && strchr("'`.=/|*&!?", s.p[i]) != NULL)
 		i++;
@@ -256,9 +261,9 @@ has_letter_and_dot(struct slice domain)
 }
 
 /* Words before an address that say it is not the recipient. */
-static const char *const not_behind[] = { "mail from", "from", "sender", "contact", "reply-to", "reply to",
-	"return-path", "envelope-from", "generated from", "message-id", "please email", "help",
-	"support", "questions", "mail to our", "e-mail us at", "email us at", "absender",
+static const char *const not_behind[] = { "mail from", "from", "sender", "contact", "reply-to",
+	"reply to", "return-path", "envelope-from", "generated from", "message-id", "please email",
+	"help", "support", "questions", "mail to our", "e-mail us at", "email us at", "absender",
 	"exp\xc3\xa9"
 	"diteur",
 	"remitente", "mittente", "http", "forward this", "write to", "send mail to",
@@ -311,11 +316,16 @@ static bool
 is_label(struct slice before)
 {
 	struct slice s = slice_trim(before);
-	static const char *const labels[] = { "to", "recipient", "address", "rcpt", "user", "email", "e-mail", "mailbox", "account",
-		"empf\xc3\xa4ng", "destinat", "adres", "indirizzo", "direcci", "endere", "an:", "\xc3\xa0:", "\xc3\xa0 :", "failed",
-		"target", "para", "odbiorc", "p\xc5\x99\xc3\xadjemc", "c\xc3\xadmzett", "al\xc4\xb1" "c\xc4\xb1", "ontvanger", "mottagare",
-		"modtager", "\xd0\xbf\xd0\xbe\xd0\xbb\xd1\x83\xd1\x87\xd0\xb0\xd1\x82\xd0\xb5\xd0\xbb", "\xd0\xba\xd0\xbe\xd0\xbc\xd1\x83",
-		"\xd0\xb0\xd0\xb4\xd1\x80\xd0\xb5\xd1\x81", "\xe5\xae\x9b\xe5\x85\x88", "\xe6\x94\xb6\xe4\xbb\xb6\xe4\xba\xba",
+	static const char *const labels[] = { "to", "recipient", "address", "rcpt", "user", "email",
+		"e-mail", "mailbox", "account", "empf\xc3\xa4ng", "destinat", "adres", "indirizzo",
+		"direcci", "endere", "an:", "\xc3\xa0:", "\xc3\xa0 :", "failed", "target", "para",
+		"odbiorc", "p\xc5\x99\xc3\xadjemc", "c\xc3\xadmzett",
+		"al\xc4\xb1"
+		"c\xc4\xb1",
+		"ontvanger", "mottagare", "modtager",
+		"\xd0\xbf\xd0\xbe\xd0\xbb\xd1\x83\xd1\x87\xd0\xb0\xd1\x82\xd0\xb5\xd0\xbb",
+		"\xd0\xba\xd0\xbe\xd0\xbc\xd1\x83", "\xd0\xb0\xd0\xb4\xd1\x80\xd0\xb5\xd1\x81",
+		"\xe5\xae\x9b\xe5\x85\x88", "\xe6\x94\xb6\xe4\xbb\xb6\xe4\xba\xba",
 		"\xe6\x94\xb6\xe4\xbb\xb6\xe8\x80\x85", "\xeb\xb0\x9b\xeb\x8a\x94" };
 	struct slice bare;
 
@@ -372,8 +382,10 @@ rank_of(struct slice before)
 	for (size_t i = 0; i < COUNT(behind); i++)
 		if (ends_with_word(bare, behind[i]))
 			return REPORT_TEXT_NAMED;
-	/* Chinese and Japanese have no blanks between words: what stands right before it names it. */
-	if (bare.len >= 3 && (unsigned char)bare.p[bare.len - 3] >= 0xe3 && (unsigned char)bare.p[bare.len - 3] <= 0xed)
+	/* Chinese and Japanese have no blanks between words: what stands right before it names it.
+	 */
+	if (bare.len >= 3 && (unsigned char)bare.p[bare.len - 3] >= 0xe3 &&
+	    (unsigned char)bare.p[bare.len - 3] <= 0xed)
 		return REPORT_TEXT_NAMED;
 	return REPORT_TEXT_MENTIONED;
 }
@@ -583,7 +595,8 @@ next_found(const struct report_text *t, size_t i)
 	bool any = t->found[i].rank != t->best;
 	size_t k = i + 1;
 
-	while (k < t->n && ((!any && t->found[k].rank != t->best) || slice_eqi(t->found[k].address, t->found[i].address)))
+	while (k < t->n && ((!any && t->found[k].rank != t->best) ||
+			       slice_eqi(t->found[k].address, t->found[i].address)))
 		k++;
 	return k;
 }
@@ -596,7 +609,8 @@ static void
 reason_of(const struct report_text *t, size_t i, struct report_text_rcpt *r)
 {
 	const struct report_text_found *f = &t->found[i];
-	size_t next = next_found(t, i), behind_it = (size_t)(f->address.p - t->text.p) + f->address.len;
+	size_t next = next_found(t, i),
+	       behind_it = (size_t)(f->address.p - t->text.p) + f->address.len;
 	size_t end = next < t->n ? t->found[next].line : t->text.len;
 
 	if (next < t->n && t->found[next].line == f->line)
@@ -649,11 +663,13 @@ report_text_about(const struct report_text *t, struct slice address, struct repo
 
 		if (!slice_eqi(t->found[i].address, address))
 			continue;
-		if (mentioned == t->n || (t->found[i].rank == t->best && t->found[mentioned].rank != t->best))
+		if (mentioned == t->n ||
+		    (t->found[i].rank == t->best && t->found[mentioned].rank != t->best))
 			mentioned = i;
 		reason_of(t, i, &one);
-		if (!has_reply(r) ? has_reply(&one) || (!says_something(r->reason) && says_something(one.reason)) :
-				    r->status.len == 0 && one.status.len > 0)
+		if (!has_reply(r) ? has_reply(&one) ||
+					(!says_something(r->reason) && says_something(one.reason))
+				  : r->status.len == 0 && one.status.len > 0)
 			*r = one;
 		if (r->status.len > 0 && r->code != 0)
 			break;
@@ -665,7 +681,9 @@ report_text_about(const struct report_text *t, struct slice address, struct repo
 		if (has_reply(&before))
 			*r = before;
 		else if (!says_something(r->reason))
-			r->reason = slice_head(slice_trim(paragraph_at(t->text, t->found[mentioned].line)), REASON_MAX);
+			r->reason =
+			    slice_head(slice_trim(paragraph_at(t->text, t->found[mentioned].line)),
+				REASON_MAX);
 	}
 	r->address = address;
 }

@@ -13,17 +13,23 @@
 static const struct {
 	const char *name;
 	int (*run)(const struct conf *conf, int argc, char **argv);
+	bool needs_conf; /* else the default file need not be there; conf is NULL then */
 } kinds[] = {
-	{ "link", explain_link },
+	{ "link", explain_link, true },
+	{ "report", explain_report, false },
 };
 
+/* `file` is NULL if none was named. */
 static int
 run(size_t kind, const char *file, int argc, char **argv)
 {
 	struct err e;
-	struct conf *conf = conf_load(file, &e);
+	struct conf *conf;
 	int rc;
 
+	if (file == NULL && !kinds[kind].needs_conf && access(CONF_DEFAULT_FILE, F_OK) != 0)
+		return kinds[kind].run(NULL, argc, argv);
+	conf = conf_load(file == NULL ? CONF_DEFAULT_FILE : file, &e);
 	if (conf == NULL) {
 		fprintf(stderr, "signalpost explain: %s\n", e.text);
 		return EX_CONFIG;
@@ -36,7 +42,7 @@ run(size_t kind, const char *file, int argc, char **argv)
 int
 cmd_explain(int argc, char **argv)
 {
-	const char *file = CONF_DEFAULT_FILE, *name;
+	const char *file = NULL, *name;
 	size_t kind = 0;
 	int c;
 

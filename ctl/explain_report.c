@@ -1,0 +1,188 @@
+/*
+ * explain_report.c - `signalpost explain report FILE...`: what an inbound mail says, one JSON
+ * line a file:
+ *
+ *	{"file": F, "kind": K, "format": F, "events": [
+ *	    {"type": "out_of_band" | "spam_complaint" | "list_unsubscribe",
+ *	     "rcpt_to", "dsn", "error_code", "bounce_class", "action", "message_id",
+ *	     "raw_reason", "reporting_mta", "fbtype", ...}]}
+ *
+ * What a report does not say is left out.
+ */
+#include <fcntl.h>
+#include <json-c/json.h>
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/classify.h"
+#include "common/file.h"
+#include "common/report.h"
+#include "common/report_class.h"
+#include "ctl/ctl.h"
+#include "ctl/explain.h"
+
+#define MAIL_MAX ((size_t)100 * 1024 * 1024)
+
+static void
+put(struct json_object *o, const char *name, struct slice value)
+{
+	if (value.len > 0)
+		json_object_object_add(
+		    o, name, json_object_new_string_len(value.p, (int)value.len));
+}
+
+static void
+put_number(struct json_object *o, const char *name, unsigned value)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%u", value);
+	json_object_object_add(o, name, json_object_new_string(text));
+}
+
+/* What all events of a report have in common. */
+static struct json_object *
+new_event(const struct report *r, const char *type)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "type", json_object_new_string(type));
+	put(o, "message_id", r->message_id);
+	put(o, "signalpost_id", r->signalpost_id);
+	put(o, "envelope_id", r->envelope_id);
+	put(o, "campaign_id", r->job);
+	put(o, "msg_from", r->return_path);
+	put(o, "friendly_from", r->original_from);
+	put(o, "subject", r->original_subject);
+	put(o, "reporting_mta", r->reporting_mta);
+	return o;
+}
+
+static void
+put_bounce(const struct classifier *c, const struct report *r, const struct report_rcpt *rcpt,
+    struct json_object *o)
+{
+	struct classification v;
+
+	put(o, "rcpt_to", rcpt->rcpt);
+	if (!slice_eqi(rcpt->final, rcpt->rcpt))
+		put(o, "final_recipient", rcpt->final);
+	put(o, "dsn", rcpt->status);
+	if (rcpt->code != 0)
+		put_number(o, "error_code", rcpt->code);
+	json_object_object_add(o, "action", json_object_new_string(dsn_action_name(rcpt->action)));
+	put(o, "raw_reason", rcpt->diagnostic);
+	put(o, "remote_mta", rcpt->remote_mta);
+	report_class(c, r, rcpt, &v);
+	if (v.bounce_class != 0) {
+		put_number(o, "bounce_class", v.bounce_class);
+		if (v.rule != NULL)
+			json_object_object_add(o, "rule", json_object_new_string(v.rule));
+	}
+}
+
+static void
+put_feedback(const struct report *r, struct json_object *o)
+{
+	put(o, "fbtype", r->feedback_type);
+	put(o, "user_agent", r->user_agent);
+	put(o, "source_ip", r->source_ip);
+	put(o, "report_by", r->sender);
+	put(o, "report_to", r->to);
+}
+
+static const struct {
+	enum report_kind kind;
+	const char *type;
+	unsigned bounce_class; /* 0: of the reason */
+} events[] = {
+	{ REPORT_BOUNCE, "out_of_band", 0 },
+	{ REPORT_SUCCESS, "out_of_band", 0 },
+	{ REPORT_FEEDBACK, "spam_complaint", 0 },
+	{ REPORT_AUTH_FAILURE, "auth_failure", 0 },
+	{ REPORT_AUTO_REPLY, "out_of_band", 60 },
+	{ REPORT_SUBSCRIBE, "out_of_band", 80 },
+	{ REPORT_UNSUBSCRIBE, "list_unsubscribe", 90 },
+	{ REPORT_CHALLENGE, "out_of_band", 100 },
+};
+
+static void
+add_events(const struct classifier *c, const struct report *r, size_t row, struct json_object *list)
+{
+	bool feedback = r->kind == REPORT_FEEDBACK || r->kind == REPORT_AUTH_FAILURE;
+
+	for (size_t i = 0; i < r->n_rcpts; i++) {
+		struct json_object *o = new_event(r, events[row].type);
+
+		if (feedback) {
+			put(o, "rcpt_to", r->rcpts[i].rcpt);
+			put_feedback(r, o);
+		} else {
+			put_bounce(c, r, &r->rcpts[i], o);
+		}
+		json_object_array_add(list, o);
+	}
+	if (r->n_rcpts == 0 &&
+	    r->kind != REPORT_BOUNCE) { /* from whom it comes is all that is known */
+		struct json_object *o = new_event(r, events[row].type);
+
+		if (feedback)
+			put_feedback(r, o);
+		else
+			put(o, "rcpt_to", r->sender);
+		if (events[row].bounce_class != 0)
+			put_number(o, "bounce_class", events[row].bounce_class);
+		json_object_array_add(list, o);
+	}
+}
+
+static void
+print_report(const struct classifier *c, const char *file, const struct report *r)
+{
+	struct json_object *line = json_object_new_object(), *list = json_object_new_array();
+
+	json_object_object_add(line, "file", json_object_new_string(file));
+	json_object_object_add(line, "kind", json_object_new_string(report_kind_name(r->kind)));
+	json_object_object_add(line, "format", json_object_new_string(r->format));
+	for (size_t i = 0; i < COUNT(events); i++)
+		if (events[i].kind == r->kind)
+			add_events(c, r, i, list);
+	json_object_object_add(line, "events", list);
+	printf("%s\n", json_object_to_json_string_ext(line, JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(line);
+}
+
+int
+explain_report(const struct conf *conf, int argc, char **argv)
+{
+	struct report_reader *rr;
+	struct classifier *c;
+	struct buf mail;
+	struct err e;
+	int rc = EX_OK;
+
+	c = classify_open(conf, &e);
+	if (c == NULL) {
+		fprintf(stderr, "signalpost explain: %s\n", e.text);
+		return EX_CONFIG;
+	}
+	rr = report_open();
+	buf_init(&mail, MAIL_MAX);
+	for (int i = 0; i < argc; i++) {
+		struct report r;
+
+		if (file_read(AT_FDCWD, argv[i], &mail, &e) < 0) {
+			fprintf(stderr, "signalpost explain: %s\n", e.text);
+			rc = 1;
+			continue;
+		}
+		report_read(rr, buf_slice(&mail), &r);
+		print_report(c, argv[i], &r);
+	}
+	buf_free(&mail);
+	report_close(rr);
+	classify_close(c);
+	return rc;
+}
