@@ -499,6 +499,18 @@ is_message_itself(const struct mime_part *p)
 	return (r.message_id.len > 0 || r.from.len > 0 || r.return_path.len > 0) && r.known >= 2;
 }
 
+/* A message, or its header, as text. */
+static bool
+is_message_text(struct slice body)
+{
+	struct returned r;
+
+	if (!looks_like_fields(body))
+		return false;
+	returned_read(&r, body);
+	return r.known >= 3 && r.from.len > 0 && (r.message_id.len > 0 || r.date.len > 0);
+}
+
 static void
 take_text(struct report_reader *rr, struct parts *ps, const struct mime_part *p, struct slice body)
 {
@@ -509,6 +521,11 @@ take_text(struct report_reader *rr, struct parts *ps, const struct mime_part *p,
 			ps->html_type = p->content_type;
 			ps->html_encoding = p->encoding;
 		}
+		return;
+	}
+	if (ps->plain_seen && is_message_text(body)) {
+		ps->returned = body;
+		ps->has_returned = true;
 		return;
 	}
 	if (slice_eqi(p->disposition, SLICE_LIT("attachment")) && ps->plain_seen)
@@ -1093,7 +1110,8 @@ read_text_rcpts(struct report_reader *rr, const struct returned *ret, enum dsn_a
 	struct report_text_rcpt said;
 	bool filter = false;
 
-	if (rr->found.best < REPORT_TEXT_FIRST)
+	/* A line of the servers' talk and an address of its own need no proof. */
+	if (rr->found.best == REPORT_TEXT_MENTIONED || rr->found.best == REPORT_TEXT_NAMED)
 		for (size_t i = 0; i < rr->found.n && !filter; i++)
 			filter = rr->found.found[i].rank == rr->found.best &&
 			         is_one_of(rr->found.found[i].address, originals, n);
@@ -1105,6 +1123,12 @@ read_text_rcpts(struct report_reader *rr, const struct returned *ret, enum dsn_a
 	}
 	if (rr->n_rcpts == 0 && n == 1)
 		whole_text_rcpt(rr, originals[0], action);
+	if (rr->n_rcpts > 0 || rr->found.n > 0)
+		return;
+	/* Who wrote to himself. */
+	report_text_begin(&rr->found, buf_slice(&rr->text), NULL, 0);
+	while (rr->found.best == REPORT_TEXT_FIRST && report_text_next(&rr->found, &said) > 0)
+		text_rcpt(rr, &said, action);
 }
 
 /* "Final-Recipient:" in a text: a delivery-status part that has lost its header, or never had one.
@@ -1204,6 +1228,28 @@ as_dsn(struct report_reader *rr, const struct parts *ps, const struct sender *s,
 	return true;
 }
 
+/*
+ * Some systems send reports from ordinary addresses. With the message goes who reports, while
+ * people pass on a report: then what is attached comes from a mail system.
+ */
+static bool
+returns_a_message(struct report_reader *rr, const struct parts *ps, const struct returned *ret)
+{
+	struct slice from = ret->from;
+	struct buf lower;
+	bool daemon;
+
+	if ((!ps->has_returned && rr->found.quoted.len == 0) || ret->fields == 0 ||
+	    rr->found.best < REPORT_TEXT_NAMED || rr->found.n == 0)
+		return false;
+	address_first(slice_head(from, 4096), &rr->address, NULL);
+	buf_init(&lower, MAX_VALUE);
+	to_lower(&lower, buf_slice(&rr->address));
+	daemon = report_words_daemon(buf_slice(&lower));
+	buf_free(&lower);
+	return !daemon && from.len > 0;
+}
+
 static bool
 as_text(struct report_reader *rr, const struct parts *ps, const struct sender *s,
     struct returned *ret, struct report *out)
@@ -1211,7 +1257,10 @@ as_text(struct report_reader *rr, const struct parts *ps, const struct sender *s
 	enum dsn_action action = text_action(rr);
 	struct slice fields;
 
-	if (ps->has_mdn || !s->machine || (s->forward && !s->daemon))
+	if (ps->has_mdn || (s->forward && !s->daemon))
+		return false;
+	if (!s->machine && !(s->bounce_subject && report_words_bounce_text(buf_slice(&rr->lower)) &&
+			       returns_a_message(rr, ps, ret)))
 		return false;
 	if (rr->head.n_failed == 0 && !s->bounce_subject &&
 	    !report_words_bounce_text(buf_slice(&rr->lower)))

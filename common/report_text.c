@@ -3,7 +3,8 @@
 #include "common/ascii.h"
 #include "common/dsn.h"
 
-#define REASON_MAX 4096
+#define REASON_MAX    4096
+#define LINE_MAX_LOOK 512
 
 static struct slice
 span(struct slice s, size_t from, size_t to)
@@ -359,9 +360,11 @@ is_session(struct slice before)
 static int
 rank_of(struct slice before)
 {
-	struct slice bare = trim_brackets(before);
-	struct slice tail = slice_head(bare, bare.len);
+	struct slice bare, tail;
 
+	if (before.len > LINE_MAX_LOOK) /* of a line without end, what is near */
+		before = slice_skip(before, before.len - LINE_MAX_LOOK);
+	bare = tail = trim_brackets(before);
 	if (tail.len > 48)
 		tail = slice_skip(tail, tail.len - 48);
 	for (size_t i = 0; i < COUNT(not_behind); i++)
