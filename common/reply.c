@@ -330,6 +330,12 @@ line_end_at(struct slice s)
 	return 0;
 }
 
+static bool
+is_plain(char c)
+{
+	return !is_space(c) && (unsigned char)c > 0x20 && c != 0x7f && c != '\\';
+}
+
 void
 reply_text(const struct reply *r, struct buf *out)
 {
@@ -342,15 +348,19 @@ reply_text(const struct reply *r, struct buf *out)
 
 		if (n == 0)
 			n = line_end_at(s);
-		if (n > 0 || is_space(s.p[0]) || (unsigned char)s.p[0] < 0x20 || s.p[0] == 0x7f) {
-			s = slice_skip(s, n > 0 ? n : 1);
+		if (n == 0 && s.p[0] != '\\' && !is_plain(s.p[0]))
+			n = 1;
+		if (n > 0) {
+			s = slice_skip(s, n);
 			blank = start = true;
 			continue;
 		}
 		if (blank && any)
 			buf_addc(out, ' ');
-		buf_addc(out, s.p[0]);
-		s = slice_skip(s, 1);
+		for (n = 1; n < s.len && is_plain(s.p[n]);)
+			n++;
+		buf_add(out, slice_head(s, n));
+		s = slice_skip(s, n);
 		blank = start = false;
 		any = true;
 	}

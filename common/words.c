@@ -27,6 +27,7 @@ struct words {
 	uint32_t *next;  /* n_states * n_classes */
 	uint32_t *found; /* by state: first of its ids, or NONE */
 	uint32_t *also;  /* by state: the longest suffix that has ids, or NONE */
+	uint32_t *hit;   /* by state: itself if it has ids, else that suffix */
 	size_t n_ids;
 	struct found *ids;
 };
@@ -51,6 +52,7 @@ words_free(struct words *w)
 	free(w->next);
 	free(w->found);
 	free(w->also);
+	free(w->hit);
 	free(w->ids);
 	free(w);
 }
@@ -140,6 +142,9 @@ words_ready(struct words *w)
 	for (size_t i = 0; i < w->n_words; i++)
 		insert(w, &w->words[i]);
 	link_suffixes(w);
+	w->hit = xcalloc(w->n_states, sizeof(*w->hit));
+	for (size_t i = 0; i < w->n_states; i++)
+		w->hit[i] = w->found[i] != NONE ? (uint32_t)i : w->also[i];
 }
 
 static void
@@ -156,7 +161,7 @@ words_find(const struct words *w, struct slice text, uint64_t *bits)
 
 	for (size_t i = 0; i < text.len; i++) {
 		state = w->next[state * w->n_classes + w->class[(unsigned char)text.p[i]]];
-		for (uint32_t s = state; s != NONE; s = w->also[s])
+		for (uint32_t s = w->hit[state]; s != NONE; s = w->also[s])
 			set_bits(w, s, bits);
 	}
 }
