@@ -216,14 +216,14 @@ next_raw(struct html_scan *s, struct html_tag *tag)
 {
 	size_t i = s->in.len;
 
-	if (s->text == HTML_TEXT_SCRIPT)
+	if (s->state == HTML_STATE_SCRIPT)
 		i = find_script_end(s);
-	else if (s->text != HTML_TEXT_PLAIN)
+	else if (s->state != HTML_STATE_PLAIN)
 		i = find_raw_end(s);
 	if (i == s->in.len)
 		return cut_off(s);
 	s->at = i;
-	s->text = HTML_TEXT_MARKUP;
+	s->state = HTML_STATE_MARKUP;
 	return read_tag(s, i + 2, tag);
 }
 
@@ -266,7 +266,7 @@ html_next(struct html_scan *s, struct html_tag *tag)
 {
 	bool found;
 
-	if (s->text == HTML_TEXT_MARKUP)
+	if (s->state == HTML_STATE_MARKUP)
 		found = next_markup(s, tag);
 	else
 		found = next_raw(s, tag);
@@ -282,7 +282,7 @@ html_next(struct html_scan *s, struct html_tag *tag)
 		html_context_count(&s->ctx, tag, s->in);
 		return true;
 	}
-	s->text = html_context_start(&s->ctx, tag, s->in);
+	s->state = html_context_start(&s->ctx, tag, s->in);
 	s->raw_name_at = tag->name_at;
 	s->raw_name_len = tag->name_len;
 	return true;

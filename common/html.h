@@ -27,7 +27,7 @@
 struct html_scan {
 	struct slice in;
 	size_t at;                        /* everything before it is done */
-	enum html_text text;              /* what stands at `at` */
+	enum html_state state;              /* what stands at `at` */
 	size_t raw_name_at, raw_name_len; /* whose end tag ends it */
 	bool cut; /* at the end: it ended inside a comment, a tag or raw text */
 	struct html_context ctx;

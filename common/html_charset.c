@@ -121,7 +121,7 @@ html_charset_is_utf16(struct slice text)
 	       slice_starts(text, SLICE_LIT("\0\0\xfe\xff"));
 }
 
-void
+bool
 html_charset_mask(char *out, struct slice in)
 {
 	bool other = false; /* neither ASCII nor JIS-Roman */
@@ -142,13 +142,14 @@ html_charset_mask(char *out, struct slice in)
 				out[i + 1] = '(', i++;
 		} else if (i + 1 < in.len && in.p[i + 1] == '(') {
 			out[++i] = '(';
-			other = i + 1 < in.len && in.p[i + 1] != 'B' && in.p[i + 1] != 'J';
+			other = i + 1 == in.len || (in.p[i + 1] != 'B' && in.p[i + 1] != 'J');
 		} else {
 			continue;
 		}
-		if (i + 1 < in.len && in.p[i + 1] > 0x20 && in.p[i + 1] < 0x7f) {
+		if (i + 1 < in.len && in.p[i + 1] >= '@' && in.p[i + 1] < 0x7f) {
 			i++;
 			out[i] = in.p[i];
 		}
 	}
+	return !other;
 }

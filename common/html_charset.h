@@ -27,8 +27,9 @@ bool html_charset_is_utf16(struct slice text);
 
 /*
  * ISO-2022-JP: copy in.len bytes to `out`, but 'x' for each byte that is not ASCII or
- * JIS-Roman there. The escapes themselves and controls stay.
+ * JIS-Roman there. The escapes themselves and controls stay. False if the text ends
+ * in another set, so that nothing can be put behind it.
  */
-void html_charset_mask(char *out, struct slice in);
+bool html_charset_mask(char *out, struct slice in);
 
 #endif

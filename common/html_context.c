@@ -172,18 +172,18 @@ leave_foreign(struct html_context *c)
 
 /* Start tags that the head takes; *text is what follows. */
 static bool
-start_in_head(struct html_context *c, const struct html_tag *tag, enum html_text *text)
+start_in_head(struct html_context *c, const struct html_tag *tag, enum html_state *text)
 {
 	switch (tag->name) {
 	case HTML_TITLE:
-		*text = HTML_TEXT_RCDATA;
+		*text = HTML_STATE_RCDATA;
 		return true;
 	case HTML_STYLE:
 	case HTML_NOFRAMES:
-		*text = HTML_TEXT_RAW;
+		*text = HTML_STATE_RAW;
 		return true;
 	case HTML_SCRIPT:
-		*text = HTML_TEXT_SCRIPT;
+		*text = HTML_STATE_SCRIPT;
 		return true;
 	case HTML_TEMPLATE:
 		push(c, tag, HTML_OPEN_TEMPLATE);
@@ -196,7 +196,7 @@ start_in_head(struct html_context *c, const struct html_tag *tag, enum html_text
 
 /* True if the tag is done with; false if it stands in the body, which is open now. */
 static bool
-start_before_body(struct html_context *c, const struct html_tag *tag, enum html_text *text)
+start_before_body(struct html_context *c, const struct html_tag *tag, enum html_state *text)
 {
 	enum html_name n = tag->name;
 
@@ -268,7 +268,7 @@ hidden_input(const struct html_tag *tag, struct slice in)
 
 /* Inside a list of choices only few tags mean anything. True if the tag is done with. */
 static bool
-start_in_select(struct html_context *c, const struct html_tag *tag, enum html_text *text)
+start_in_select(struct html_context *c, const struct html_tag *tag, enum html_state *text)
 {
 	switch (tag->name) {
 	case HTML_SELECT:
@@ -323,23 +323,23 @@ leave_cell(struct html_context *c)
 		pop_to(c, c->depth - 1);
 }
 
-static enum html_text
+static enum html_state
 start_element(struct html_context *c, const struct html_tag *tag, struct slice in)
 {
 	switch (tag->name) {
 	case HTML_TITLE:
 	case HTML_TEXTAREA:
-		return HTML_TEXT_RCDATA;
+		return HTML_STATE_RCDATA;
 	case HTML_STYLE:
 	case HTML_XMP:
 	case HTML_IFRAME:
 	case HTML_NOEMBED:
 	case HTML_NOFRAMES:
-		return HTML_TEXT_RAW;
+		return HTML_STATE_RAW;
 	case HTML_SCRIPT:
-		return HTML_TEXT_SCRIPT;
+		return HTML_STATE_SCRIPT;
 	case HTML_PLAINTEXT:
-		return HTML_TEXT_PLAIN;
+		return HTML_STATE_PLAIN;
 	case HTML_SVG:
 		push_foreign(c, tag, in, HTML_OPEN_SVG);
 		break;
@@ -364,13 +364,13 @@ start_element(struct html_context *c, const struct html_tag *tag, struct slice i
 				html_context_count(c, tag, in);
 		}
 	}
-	return HTML_TEXT_MARKUP;
+	return HTML_STATE_MARKUP;
 }
 
-static enum html_text
+static enum html_state
 start_html(struct html_context *c, const struct html_tag *tag, struct slice in)
 {
-	enum html_text text = HTML_TEXT_MARKUP;
+	enum html_state text = HTML_STATE_MARKUP;
 	struct html_open *o = top(c);
 
 	if (o == NULL && c->mode < HTML_IN_BODY && start_before_body(c, tag, &text))
@@ -387,16 +387,16 @@ start_html(struct html_context *c, const struct html_tag *tag, struct slice in)
 	return start_element(c, tag, in);
 }
 
-enum html_text
+enum html_state
 html_context_start(struct html_context *c, const struct html_tag *tag, struct slice in)
 {
-	enum html_text text = HTML_TEXT_MARKUP;
+	enum html_state text = HTML_STATE_MARKUP;
 
 	if (c->mode == HTML_IN_FRAMESET)
-		return tag->name == HTML_NOFRAMES ? HTML_TEXT_RAW : HTML_TEXT_MARKUP;
+		return tag->name == HTML_NOFRAMES ? HTML_STATE_RAW : HTML_STATE_MARKUP;
 	if (start_is_foreign(top(c), tag) && !breaks_out(tag, in)) {
 		push_foreign(c, tag, in, top(c)->kind);
-		return HTML_TEXT_MARKUP;
+		return HTML_STATE_MARKUP;
 	}
 	if (start_is_foreign(top(c), tag))
 		leave_foreign(c);

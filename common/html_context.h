@@ -19,12 +19,12 @@
 #define HTML_NOWHERE     SIZE_MAX
 #define HTML_OTHER_NAMES 64 /* names that have no number share that many counters */
 
-enum html_text {
-	HTML_TEXT_MARKUP, /* the "data state" */
-	HTML_TEXT_RCDATA, /* title, textarea: until its end tag */
-	HTML_TEXT_RAW,    /* style, xmp, iframe, ...: until its end tag */
-	HTML_TEXT_SCRIPT, /* the same, but for "<!-- <script>" */
-	HTML_TEXT_PLAIN,  /* plaintext: until the end */
+enum html_state {
+	HTML_STATE_MARKUP, /* the "data state" */
+	HTML_STATE_RCDATA, /* title, textarea: until its end tag */
+	HTML_STATE_RAW,    /* style, xmp, iframe, ...: until its end tag */
+	HTML_STATE_SCRIPT, /* the same, but for "<!-- <script>" */
+	HTML_STATE_PLAIN,  /* plaintext: until the end */
 };
 
 enum html_mode {
@@ -74,7 +74,7 @@ struct html_context {
 void html_context_begin(struct html_context *c);
 
 /* A start tag; what the bytes behind it are. */
-enum html_text html_context_start(
+enum html_state html_context_start(
     struct html_context *c, const struct html_tag *tag, struct slice in);
 void html_context_end(struct html_context *c, const struct html_tag *tag, struct slice in);
 

@@ -33,6 +33,7 @@ struct finder {
 	const struct html_links_options *opt;
 	struct slice in, original; /* the same, unless it was masked */
 	struct html_edits *out;
+	bool shifted; /* ISO-2022-JP: nothing can be put at the end */
 	bool full;
 	size_t body_tag, body_end, html_end; /* the first ones; HTML_NOWHERE */
 	bool html_ends_foreign;              /* html_end stands inside of svg or math */
@@ -198,23 +199,40 @@ leave(struct finder *f, enum html_left why, size_t offset, struct span target)
 	out->left[out->lefts++] = (struct html_left_link){ why, offset, as_slice(target) };
 }
 
+/* What stands before `at` when the edits so far are done. */
+static char
+left_before(const struct finder *f, size_t at)
+{
+	const struct html_edits *out = f->out;
+	const struct html_edit *last = out->count == 0 ? NULL : &out->edit[out->count - 1];
+
+	if (last != NULL && last->kind == HTML_EDIT_REMOVE && last->offset + last->length == at)
+		at = last->offset;
+	return f->in.p[at - 1];
+}
+
 /*
  * Take an attribute away, and the white space before it if white space or the tag's end
- * follows. Otherwise that stays: "id=x data-msys-clicktrack="0"/>" must not become "id=x/>".
+ * follows. Otherwise that stays: "id=x data-msys-clicktrack="0"/>" must not become "id=x/>",
+ * nor "<svg/ data-msys-clicktrack>" become "<svg/>". A '=' with no value behind it is none
+ * of ours and stays, too.
  */
 static void
 remove_attr(struct finder *f, const struct html_attr *a)
 {
-	size_t start = a->start;
+	bool bare = a->has_value && a->value_len == 0 && a->quote == 0;
+	size_t start = a->start, end = bare ? a->start + a->name_len : a->end;
 	struct html_edit *e;
 
-	if (html_space(f->in.p[a->end]) || f->in.p[a->end] == '>')
+	if (html_space(f->in.p[end]) || f->in.p[end] == '>')
 		while (html_space(f->in.p[start - 1]))
 			start--;
+	if (f->in.p[end] == '>' && left_before(f, start) == '/')
+		start = a->start;
 	e = add_edit(f, f->out->count);
 	if (e == NULL)
 		return;
-	*e = (struct html_edit){ HTML_EDIT_REMOVE, start, a->end - start, .target = { 0 } };
+	*e = (struct html_edit){ HTML_EDIT_REMOVE, start, end - start, .target = { 0 } };
 	f->out->removed++;
 }
 
@@ -377,7 +395,7 @@ is_needed(const struct finder *f, const struct html_attr *a)
 {
 	size_t next = a->end;
 
-	if (f->in.p[a->start - 1] == '/' && f->in.p[a->end] == '>')
+	if (left_before(f, a->start) == '/' && f->in.p[a->end] == '>')
 		return true;
 	if (a->has_value && a->value_len == 0 && a->quote == 0)
 		return true;
@@ -473,6 +491,7 @@ add_pixels(struct finder *f, const struct html_scan *s)
 {
 	size_t initial = f->body_tag, open = f->body_end;
 	bool unsure = initial == HTML_NOWHERE && s->ctx.body_unsure;
+	bool cut = s->cut || f->shifted;
 
 	f->out->frameset = s->ctx.mode == HTML_IN_FRAMESET;
 	if (f->out->frameset || f->out->ours)
@@ -483,12 +502,12 @@ add_pixels(struct finder *f, const struct html_scan *s)
 		open = f->html_end;
 	if (open == HTML_NOWHERE)
 		open = f->in.len;
-	if (f->opt->initial_pixel && !unsure && !(initial == f->in.len && s->cut))
+	if (f->opt->initial_pixel && !unsure && !(initial == f->in.len && cut))
 		f->out->initial_pixel = insert(f, HTML_EDIT_INITIAL_PIXEL, initial);
 	/* An image ends svg and math, and what follows would no longer be in them. */
 	if (f->body_end == HTML_NOWHERE && f->html_ends_foreign)
 		return;
-	if (f->opt->open_pixel && !(open == f->in.len && s->cut))
+	if (f->opt->open_pixel && !(open == f->in.len && cut))
 		f->out->open_pixel = insert(f, HTML_EDIT_OPEN_PIXEL, open);
 }
 
@@ -557,7 +576,7 @@ html_links_find(const struct html_links_options *opt, struct slice html, struct 
 	if (charset != HTML_CHARSET_ISO_2022_JP)
 		return find_all(&f);
 	masked = xcalloc(html.len + 1, 1);
-	html_charset_mask(masked, html);
+	f.shifted = !html_charset_mask(masked, html);
 	f.in.p = masked;
 	r = find_all(&f);
 	free(masked);

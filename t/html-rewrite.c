@@ -11,23 +11,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "common/base64.h"
 #include "common/html_links.h"
-
-static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-static void
-put_base64url(struct buf *out, struct slice s)
-{
-	for (size_t i = 0; i < s.len; i += 3) {
-		unsigned long v = 0;
-		size_t n = s.len - i < 3 ? s.len - i : 3;
-
-		for (size_t k = 0; k < 3; k++)
-			v = v << 8 | (k < n ? (unsigned char)s.p[i + k] : 0);
-		for (size_t k = 0; k <= n; k++)
-			buf_addc(out, digits[v >> (18 - 6 * k) & 63]);
-	}
-}
 
 static void
 put_edit(struct buf *out, const struct html_edit *e, const char *prefix)
@@ -35,7 +20,7 @@ put_edit(struct buf *out, const struct html_edit *e, const char *prefix)
 	switch (e->kind) {
 	case HTML_EDIT_LINK:
 		buf_printf(out, "\"%s", prefix);
-		put_base64url(out, e->target);
+		base64_encode(out, e->target, BASE64_URL);
 		buf_addc(out, '"');
 		break;
 	case HTML_EDIT_INITIAL_PIXEL:
