@@ -26,28 +26,62 @@ base64_encode(struct buf *out, struct slice in, enum base64_kind kind)
 	}
 }
 
-/* Of the 62 digits that both alphabets share, by character; -1: none of them. */
+/*
+ * What a character stands for, in six bits. The top two say in which alphabet it
+ * does not: both, and it is no digit at all.
+ */
+#define NOT_URL 64
+#define NOT_STD 128
+
 /* clang-format off */
-static const signed char values64[128] = {
-	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-	-1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1,
-	52, 53, 54, 55, 56, 57, 58, 59, 60, 61, -1, -1, -1, -1, -1, -1,
-	-1,  0,  1,  2,  3,  4,  5,  6,  7,  8,  9, 10, 11, 12, 13, 14,
-	15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, -1, -1, -1, -1, -1,
-	-1, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40,
-	41, 42, 43, 44, 45, 46, 47, 48, 49, 50, 51, -1, -1, -1, -1, -1,
+static const unsigned char values64[256] = {
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 126, 255, 190, 255, 127,
+	 52,  53,  54,  55,  56,  57,  58,  59,  60,  61, 255, 255, 255, 255, 255, 255,
+	255,   0,   1,   2,   3,   4,   5,   6,   7,   8,   9,  10,  11,  12,  13,  14,
+	 15,  16,  17,  18,  19,  20,  21,  22,  23,  24,  25, 255, 255, 255, 255, 191,
+	255,  26,  27,  28,  29,  30,  31,  32,  33,  34,  35,  36,  37,  38,  39,  40,
+	 41,  42,  43,  44,  45,  46,  47,  48,  49,  50,  51, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
+	255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255,
 };
 /* clang-format on */
 
 static int
 value64(char c, enum base64_kind kind)
 {
-	if ((unsigned char)c < sizeof(values64) && values64[(unsigned char)c] >= 0)
-		return values64[(unsigned char)c];
-	if (c == alphabet[kind][62])
-		return 62;
-	return c == alphabet[kind][63] ? 63 : -1;
+	unsigned char v = values64[(unsigned char)c];
+
+	return (v & (kind == BASE64_URL ? NOT_URL : NOT_STD)) != 0 ? -1 : v & 63;
+}
+
+/* Groups of four digits to `out`, as long as there are any; returns how many digits. */
+static size_t
+decode_groups(char *out, struct slice in, enum base64_kind kind)
+{
+	const unsigned char *p = (const unsigned char *)in.p;
+	unsigned not_here = kind == BASE64_URL ? NOT_URL : NOT_STD;
+	size_t i = 0;
+
+	for (; i + 4 <= in.len; i += 4) {
+		unsigned a = values64[p[i]], b = values64[p[i + 1]], c = values64[p[i + 2]],
+			 d = values64[p[i + 3]];
+		unsigned group = (a & 63) << 18 | (b & 63) << 12 | (c & 63) << 6 | (d & 63);
+
+		if (((a | b | c | d) & not_here) != 0)
+			break;
+		*out++ = (char)(group >> 16);
+		*out++ = (char)(group >> 8);
+		*out++ = (char)group;
+	}
+	return i;
 }
 
 static int
@@ -67,10 +101,15 @@ decode(struct buf *out, struct slice in, unsigned width, int kind)
 	size_t start = out->len, at = start;
 	uint32_t bits = 0;
 	unsigned have = 0;
+	size_t i = 0;
 
 	if (!buf_reserve(out, in.len * width / 8))
 		return false;
-	for (size_t i = 0; i < in.len; i++) {
+	if (width == 6) {
+		i = decode_groups(out->p + start, in, (enum base64_kind)kind);
+		at += i / 4 * 3;
+	}
+	for (; i < in.len; i++) {
 		int v = width == 5 ? value32(in.p[i]) : value64(in.p[i], (enum base64_kind)kind);
 
 		if (v < 0)

@@ -2,7 +2,6 @@
  * event_json.c - an event as a line of JSON.
  */
 #include <json-c/json.h>
-#include <stdio.h>
 
 #include "common/event_field.h"
 #include "common/event_text.h"
@@ -29,10 +28,13 @@ text_value(struct slice s)
 static struct json_object *
 number_value(int64_t n)
 {
-	char text[24];
-	int len = snprintf(text, sizeof(text), "%lld", (long long)n);
+	char text[24], *end = text + sizeof(text), *p = end;
 
-	return json_object_new_string_len(text, len);
+	/* Never negative: that is an absent number. */
+	do
+		*--p = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	return json_object_new_string_len(p, (int)(end - p));
 }
 
 /* The value of a field; NULL and 0 if it is unset, NULL and -1 if it can't be written. */
