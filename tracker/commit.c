@@ -16,7 +16,7 @@
  * would only have waited for the CPU.
  */
 #define BUSY     8
-#define PAUSE_NS 100000
+#define PAUSE_NS 200000
 
 struct entry {
 	struct entry *next;

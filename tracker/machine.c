@@ -1,9 +1,11 @@
 #include "tracker/machine.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "common/file.h"
+#include "common/hash.h"
 #include "common/pattern.h"
 #include "common/xalloc.h"
 
@@ -14,9 +16,21 @@ struct rule {
 	struct cidr net;
 };
 
+/*
+ * Millions of readers have some thousand User-Agents: which rule fits is kept for
+ * those that came last. A place holds 48 bits of the text's hash, which nobody
+ * outside can steer, and the number of the rule, plus one; n_rules + 1: none.
+ */
+#define KNOWN      4096
+#define KNOWN_RULE 0xffffULL
+
+_Static_assert(MACHINE_RULES_MAX < KNOWN_RULE - 1, "a rule's number has 16 bits");
+
 struct machine_rules {
 	struct rule *v;
 	size_t n, room;
+	uint64_t seed[2];
+	_Atomic uint64_t known[KNOWN]; /* the only thing that changes; 0: empty */
 };
 
 static bool
@@ -105,6 +119,7 @@ machine_rules_parse(const char *name, struct slice text, struct err *e)
 {
 	struct machine_rules *m = xcalloc(1, sizeof(*m));
 
+	hash_random(m->seed, sizeof(m->seed));
 	if (parse(m, name, text, e) == 0)
 		return m;
 	machine_rules_free(m);
@@ -143,18 +158,60 @@ machine_rules_count(const struct machine_rules *m)
 	return m == NULL ? 0 : m->n;
 }
 
+static uint64_t
+hash(const struct machine_rules *m, struct slice s)
+{
+	uint64_t h = m->seed[0] ^ s.len;
+
+	for (; s.len > 0; s = slice_skip(s, sizeof(h))) {
+		uint64_t word = 0;
+
+		memcpy(&word, s.p, s.len < sizeof(word) ? s.len : sizeof(word));
+		h = (h ^ word ^ m->seed[1]) * 0x9e3779b97f4a7c15ULL;
+		h ^= h >> 32;
+	}
+	return h;
+}
+
+/* The first rule for User-Agent that fits, or m->n. */
+static size_t
+search_agent(const struct machine_rules *m, struct slice user_agent)
+{
+	size_t i = 0;
+
+	while (i < m->n && (m->v[i].agent == NULL || !regex_match(m->v[i].agent, user_agent)))
+		i++;
+	return i;
+}
+
+static size_t
+find_agent(struct machine_rules *m, struct slice user_agent)
+{
+	uint64_t h = hash(m, user_agent), known;
+	size_t found;
+
+	known = atomic_load_explicit(&m->known[h % KNOWN], memory_order_relaxed);
+	if (((known ^ h) & ~KNOWN_RULE) == 0 && (known & KNOWN_RULE) != 0)
+		return (size_t)(known & KNOWN_RULE) - 1;
+	found = search_agent(m, user_agent);
+	atomic_store_explicit(
+	    &m->known[h % KNOWN], (h & ~KNOWN_RULE) | (found + 1), memory_order_relaxed);
+	return found;
+}
+
 bool
-machine_find(const struct machine_rules *m, struct slice user_agent, const struct sockaddr *client,
+machine_find(struct machine_rules *m, struct slice user_agent, const struct sockaddr *client,
     struct machine *out)
 {
-	for (size_t i = 0; m != NULL && i < m->n; i++) {
-		const struct rule *r = &m->v[i];
+	size_t found, i = 0;
 
-		if (r->agent != NULL ? regex_match(r->agent, user_agent)
-				     : cidr_match(&r->net, client)) {
-			*out = (struct machine){ r->name, r->proxy };
-			return true;
-		}
-	}
-	return false;
+	if (m == NULL)
+		return false;
+	found = find_agent(m, user_agent);
+	while (i < found && (m->v[i].agent != NULL || !cidr_match(&m->v[i].net, client)))
+		i++;
+	if (i == m->n)
+		return false;
+	*out = (struct machine){ m->v[i].name, m->v[i].proxy };
+	return true;
 }

@@ -21,7 +21,7 @@
 #define MACHINE_RULES_MAX 10000
 #define MACHINE_NAME_MAX  63
 
-struct machine_rules; /* immutable */
+struct machine_rules; /* thread-safe */
 
 struct machine {
 	const char *name; /* as long as the rules */
@@ -35,7 +35,7 @@ void machine_rules_free(struct machine_rules *m); /* NULL is fine */
 size_t machine_rules_count(const struct machine_rules *m);
 
 /* NULL rules fit nobody. */
-bool machine_find(const struct machine_rules *m, struct slice user_agent,
-    const struct sockaddr *client, struct machine *out);
+bool machine_find(struct machine_rules *m, struct slice user_agent, const struct sockaddr *client,
+    struct machine *out);
 
 #endif
