@@ -178,7 +178,7 @@ set_relay(struct maillog_line *m, struct slice v)
 	m->relay = slice_head(v, open);
 	if (open < v.len && close > open && close < v.len)
 		m->ip = (struct slice){ v.p + open + 1, close - open - 1 };
-	if (memchr(m->ip.p, '/', m->ip.len) != NULL) { /* a socket of this host */
+	if (m->ip.len > 0 && memchr(m->ip.p, '/', m->ip.len) != NULL) { /* a socket of this host */
 		m->ip.len = 0;
 		m->via = MAILLOG_LOCAL;
 		m->method = NULL;
@@ -452,6 +452,7 @@ sendmail_attempt(struct maillog_line *m, struct slice rest)
 	size_t stat = rest.len;
 
 	m->to = (struct slice){ rest.p + 3, end - 3 };
+	m->via = MAILLOG_NOWHERE; /* until a mailer is named */
 	rest = slice_skip(rest, end + 2);
 	while (rest.len > 0) {
 		size_t n = slice_find(rest, '=');
@@ -546,7 +547,7 @@ enum maillog_kind
 maillog_parse_text(
     struct slice tag, struct slice text, enum maillog_mta mta, struct maillog_line *m)
 {
-	const char *slash = memrchr(tag.p, '/', tag.len);
+	const char *slash = tag.len == 0 ? NULL : memrchr(tag.p, '/', tag.len);
 	const struct service *s;
 
 	*m = (struct maillog_line){ .tag = tag, .instance = tag, .text = text, .delay_ms = -1 };
