@@ -125,7 +125,7 @@ def truncate(mail, r):
     if value(h, b'content-transfer-encoding').lower() == b'base64':
         return None
     last = None
-    for m in re.finditer(rb'(?im)^(message-id|subject|to|from)[ \t]*:.*', mail):
+    for m in re.finditer(rb'(?im)^(message-id|return-path|received)[ \t]*:.*', mail):
         if m.start() > len(h) + 40:
             last = m.end()
     if last is None:
