@@ -230,7 +230,7 @@ parse_condition(struct parse *p, struct slice word, struct rule *r)
 			return bad(p, "more than %d alternatives in '%.*s'", CODES_MAX,
 			    SLICE_FMT(slice_head(word, 64)));
 		else if (code ? !parse_code(one, &r->codes[r->n_codes++])
-		              : !parse_status_glob(one, &r->statuses[r->n_statuses++]))
+			      : !parse_status_glob(one, &r->statuses[r->n_statuses++]))
 			return bad(p, "expected %s, found '%.*s'",
 			    code ? "a code like 550 or 4xx" : "a status like 5.1.1 or x.7.1",
 			    SLICE_FMT(slice_head(one, 64)));
@@ -328,7 +328,8 @@ parse_indented(struct parse *p, struct slice text, struct layer *l)
 	struct test *t;
 
 	if (l->n_rules == 0)
-		return bad(p, "a line that begins with a blank belongs to a rule above it; there is none");
+		return bad(
+		    p, "a line that begins with a blank belongs to a rule above it; there is none");
 	if (text.p[0] == '/')
 		return parse_regex(p, text, l);
 	l->tests = xgrow(l->tests, l->n_tests, &l->tests_room, sizeof(*l->tests));
@@ -534,7 +535,7 @@ code_fits(const struct rule *r, const struct question *q)
 		unsigned whole = q->status.class * 100;
 
 		if (q->code != 0 ? in_range(c, q->code)
-		                 : c->least <= whole && c->most >= whole + 99)
+				 : c->least <= whole && c->most >= whole + 99)
 			return true;
 	}
 	return false;
@@ -678,7 +679,7 @@ void
 classify_expired(struct classification *v)
 {
 	if (v->bounce_class == 70 && (strcmp(v->category, "no-answer-from-host") == 0 ||
-	                                 strcmp(v->category, "bad-connection") == 0))
+					 strcmp(v->category, "bad-connection") == 0))
 		set_class(v, 24);
 }
 
@@ -707,8 +708,7 @@ test_layer(const struct layer *l, const struct test *t, struct buf *found)
 }
 
 size_t
-classify_test(
-    const struct classifier *c, void (*report)(void *arg, const char *text), void *arg)
+classify_test(const struct classifier *c, void (*report)(void *arg, const char *text), void *arg)
 {
 	size_t failed = 0;
 	struct buf found;

@@ -182,8 +182,7 @@ find_host(struct slice s, struct reply *out)
 static struct slice
 cut_command(struct slice s, struct reply *out)
 {
-	static const struct slice lead = SLICE_LIT(" (in reply to "),
-				  end = SLICE_LIT(" command)");
+	static const struct slice lead = SLICE_LIT(" (in reply to "), end = SLICE_LIT(" command)");
 	const char *hit = s.len < lead.len ? NULL : memmem(s.p, s.len, lead.p, lead.len);
 	struct slice tail;
 	size_t n;
@@ -402,7 +401,8 @@ domain_len(struct slice s)
 	return n;
 }
 
-/* Bytes of the local part at s, which end at '@': quoted, or up to 300 of the set. 0: there is none. */
+/* Bytes of the local part at s, which end at '@': quoted, or up to 300 of the set. 0: there is
+ * none. */
 static size_t
 local_len(struct slice s)
 {

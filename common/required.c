@@ -104,8 +104,7 @@ skip_if(struct walk *w, struct slice prefix)
 }
 
 /* Behind '['. */
-static void
-class(struct walk *w)
+static void class(struct walk *w)
 {
 	skip_if(w, SLICE_LIT("^"));
 	skip_if(w, SLICE_LIT("]"));

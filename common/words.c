@@ -83,8 +83,7 @@ insert(struct words *w, const struct word *word)
 	struct found *f;
 
 	for (const char *c = word->text; *c != '\0'; c++) {
-		uint32_t *next =
-		    &w->next[state * w->n_classes + w->class[(unsigned char)*c]];
+		uint32_t *next = &w->next[state * w->n_classes + w->class[(unsigned char)*c]];
 
 		if (*next == 0)
 			*next = (uint32_t)w->n_states++;

@@ -15,6 +15,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/classify.h"
 #include "common/conf.h"
 #include "common/dkim.h"
 #include "common/token.h"
@@ -193,6 +194,29 @@ check_ring(struct check *c)
 }
 
 static void
+rule_test_failed(void *arg, const char *text)
+{
+	struct check *c = arg;
+
+	warning(c, "bounce-rules: %s", text);
+}
+
+/* Own rules must be readable; that their tests hold is for whoever wrote them to know. */
+static void
+check_bounce_rules(struct check *c)
+{
+	struct classifier *rules;
+	struct err e;
+
+	rules = classify_open(c->conf, &e);
+	if (rules == NULL)
+		error(c, "bounce-rules: %s", e.text);
+	else
+		classify_test(rules, rule_test_failed, c);
+	classify_close(rules);
+}
+
+static void
 check_named_files(struct check *c)
 {
 	const struct conf *conf = c->conf;
@@ -202,6 +226,7 @@ check_named_files(struct check *c)
 		check_keys(c, &conf->vmtas[i]->keys);
 	check_certificate(c);
 	check_ring(c);
+	check_bounce_rules(c);
 	check_file(c, "ca-file", conf->signals.ca_file, "signalpost-uploader");
 }
 
