@@ -621,6 +621,47 @@ def test_start(directory):
     t.stop()
 
 
+def test_explain(directory):
+    program = os.path.abspath(os.environ.get("CTL", os.path.join(BUILD, "signalpost")))
+    t = Tracker(directory, extra=" link-expiry 1d\n")
+
+    def explain(*urls):
+        r = subprocess.run(
+            [program, "explain", "link", "-c", t.conf, *urls], capture_output=True, text=True
+        )
+        return r.returncode, [json.loads(line) for line in r.stdout.splitlines()]
+
+    made = ("-t", "1785844802", "-s", "17")
+    code, lines = explain("https://t.example" + t.link("c", options=made) + "?x=1#y")
+    want = {
+        "opens": True,
+        "kind": "click",
+        "recipient": "anna@example.net",
+        "subaccount": 17,
+        "name": "banner",
+        "target": URL,
+        "made": "2026-08-04T12:00:02.000Z",
+        "expires": "2026-08-05T12:00:02.000Z",
+    }
+    ok(code == 0 and want.items() <= lines[0].items(), "explain link", (code, lines))
+    ok(0 <= lines[0]["key"] < 256 and lines[0]["message_id"].startswith("000042d4716a"), "its ids")
+    code, lines = explain(t.link("o"), "https://t.example/c/AfgSrWNFB", "x")
+    ok(
+        code == 1
+        and [x["opens"] for x in lines] == [True, False, False]
+        and lines[0]["kind"] == "open"
+        and "target" not in lines[0]
+        and lines[1]["key"] == 0xF8
+        and "key" not in lines[2],
+        "those that open and those that don't",
+        (code, lines),
+    )
+    t.write_conf(" link-expiry never\n")
+    ok("expires" not in explain(t.link("i"))[1][0], "never")
+    r = subprocess.run([program, "explain", "link", "-c", t.conf], capture_output=True)
+    ok(r.returncode == 64, "without a URL: 64", r)
+
+
 # ---- what goes wrong ----
 
 
