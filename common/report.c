@@ -984,7 +984,7 @@ original_rcpts(struct report_reader *rr, const struct returned *ret, struct slic
 		struct slice rest = slice_head(lists[i], (size_t)16 * 1024);
 
 		while (n < MAX_ORIGINALS && next_in_list(&rest, &rr->address))
-			v[n++] = keep(rr, buf_slice(&rr->address));
+			v[n++] = clean(rr, buf_slice(&rr->address), MAX_VALUE);
 	}
 	return n;
 }
@@ -1078,7 +1078,7 @@ read_failed_header(struct report_reader *rr, enum dsn_action action)
 
 		while (next_in_list(&rest, &rr->address)) {
 			struct report_text_rcpt said;
-			struct slice address = keep(rr, buf_slice(&rr->address));
+			struct slice address = clean(rr, buf_slice(&rr->address), MAX_VALUE);
 
 			report_text_about(&rr->found, address, &said);
 			if (said.reason.len == 0 && rr->head.n_failed == 1 &&
@@ -1195,7 +1195,7 @@ find_missing(struct report_reader *rr, const struct returned *ret)
 		return;
 	if (rr->head.n_failed == 1 &&
 	    address_first(slice_head(rr->head.failed[0], MAX_VALUE), &rr->address, NULL)) {
-		rr->rcpts[0].rcpt = keep(rr, buf_slice(&rr->address));
+		rr->rcpts[0].rcpt = clean(rr, buf_slice(&rr->address), MAX_VALUE);
 		return;
 	}
 	if (report_text_next(&rr->found, &said) > 0) {
@@ -1529,8 +1529,8 @@ report_read(struct report_reader *rr, struct slice mail, struct report *out)
 		returned_in_text(slice_skip(ps.dsn, header), &ret);
 	}
 	take_returned(rr, out, &ret);
-	out->sender = keep(rr, buf_slice(&rr->from_addr));
-	out->to = keep(rr, buf_slice(&rr->to_addr));
+	out->sender = clean(rr, buf_slice(&rr->from_addr), MAX_VALUE);
+	out->to = clean(rr, buf_slice(&rr->to_addr), MAX_VALUE);
 	buf_clear(&rr->scratch);
 	encoded_word_decode(&rr->scratch, slice_head(rr->head.subject, MAX_SUBJECT));
 	out->subject = keep(rr, buf_slice(&rr->scratch));

@@ -92,7 +92,7 @@ static const struct {
 	{ "headers follow", true },
 	{ "the first", false }, /* "The first 50 lines of the original message" */
 	{ "nachrichtenkopf", true },
-	{ "urspr\xc3\xbcngliche nachricht", true },
+	{ "ursprüngliche nachricht", true },
 	{ "message original", true },
 	{ "mensaje original", true },
 	{ "messaggio originale", true },
@@ -265,18 +265,15 @@ has_letter_and_dot(struct slice domain)
 static const char *const not_behind[] = { "mail from", "from", "sender", "contact", "reply-to",
 	"reply to", "return-path", "envelope-from", "generated from", "message-id", "please email",
 	"help", "support", "questions", "mail to our", "e-mail us at", "email us at", "absender",
-	"exp\xc3\xa9"
-	"diteur",
-	"remitente", "mittente", "http", "forward this", "write to", "send mail to",
+	"expéditeur", "remitente", "mittente", "http", "forward this", "write to", "send mail to",
 	"send email to", "send e-mail to", "mail an", "references", "in-reply-to",
 	"following sender", "dear", "hello", "hi ", "hallo", "bonjour", "dobr", "report to",
 	"list-", "abuse" };
 
 static const char *const behind[] = { "to", "recipient", "recipients", "rcpt", "address",
 	"addresses", "for", "user", "mailbox", "account", "recipient(s)", "address(es)",
-	"empf\xc3\xa4nger", "destinataire", "destinatario", "destinat\xc3\xa1rio", "an", "adresse",
-	"indirizzo", "endere\xc3\xa7o", "direcci\xc3\xb3n", "usuario", "\xc3\xa0", "pour", "para",
-	"f\xc3\xbcr", "addressee", "host" };
+	"empfänger", "destinataire", "destinatario", "destinatário", "an", "adresse", "indirizzo",
+	"endereço", "dirección", "usuario", "à", "pour", "para", "für", "addressee", "host" };
 
 /* Is it the last word of `s`? */
 static bool
@@ -318,16 +315,10 @@ is_label(struct slice before)
 {
 	struct slice s = slice_trim(before);
 	static const char *const labels[] = { "to", "recipient", "address", "rcpt", "user", "email",
-		"e-mail", "mailbox", "account", "empf\xc3\xa4ng", "destinat", "adres", "indirizzo",
-		"direcci", "endere", "an:", "\xc3\xa0:", "\xc3\xa0 :", "failed", "target", "para",
-		"odbiorc", "p\xc5\x99\xc3\xadjemc", "c\xc3\xadmzett",
-		"al\xc4\xb1"
-		"c\xc4\xb1",
-		"ontvanger", "mottagare", "modtager",
-		"\xd0\xbf\xd0\xbe\xd0\xbb\xd1\x83\xd1\x87\xd0\xb0\xd1\x82\xd0\xb5\xd0\xbb",
-		"\xd0\xba\xd0\xbe\xd0\xbc\xd1\x83", "\xd0\xb0\xd0\xb4\xd1\x80\xd0\xb5\xd1\x81",
-		"\xe5\xae\x9b\xe5\x85\x88", "\xe6\x94\xb6\xe4\xbb\xb6\xe4\xba\xba",
-		"\xe6\x94\xb6\xe4\xbb\xb6\xe8\x80\x85", "\xeb\xb0\x9b\xeb\x8a\x94" };
+		"e-mail", "mailbox", "account", "empfäng", "destinat", "adres", "indirizzo",
+		"direcci", "endere", "an:", "à:", "à :", "failed", "target", "para", "odbiorc",
+		"příjemc", "címzett", "alıcı", "ontvanger", "mottagare", "modtager", "получател",
+		"кому", "адрес", "宛先", "收件人", "收件者", "받는" };
 	struct slice bare;
 
 	if (s.len == 0 || s.len > 60)

@@ -70,38 +70,24 @@ static const char *const bounce_subjects[] = { "undeliver", "deliver", "failure"
 	"warning: message", "warning--", "error mail", "mail not", "mailbox full", "over quota",
 	"mail warning", "blocked", "non remis", "non deliv",
 	/* German */
-	"unzustellbar", "nicht zustellbar", "nicht zugestellt", "zustellung",
-	"\xc3\xbc"
-	"bermittlung",
+	"unzustellbar", "nicht zustellbar", "nicht zugestellt", "zustellung", "übermittlung",
 	"fehlgeschlagen", "nicht ausgeliefert",
 	/* French */
-	"non distribu", "non remis", "non d\xc3\xa9livr",
-	"\xc3\xa9"
-	"chec de",
-	"retour de courrier", "erreur", "impossible",
+	"non distribu", "non remis", "non délivr", "échec de", "retour de courrier", "erreur",
+	"impossible",
 	/* Spanish, Portuguese, Italian */
-	"no se pudo", "no se puede", "no entregad", "no se ha podido", "entrega",
-	"n\xc3\xa3o entregue",
-	"n\xc3\xa3o p\xc3\xb4"
-	"de",
-	"falha", "mancato recapito", "non recapit", "mancata consegna", "impossibile",
+	"no se pudo", "no se puede", "no entregad", "no se ha podido", "entrega", "não entregue",
+	"não pôde", "falha", "mancato recapito", "non recapit", "mancata consegna", "impossibile",
 	/* Dutch, Swedish, Danish, Norwegian, Finnish */
 	"onbestelbaar", "niet bezorgd", "niet afgeleverd", "kunde inte", "olevererbar",
 	"ikke leveres", "kunne ikke", "ej levererat", "toimittaa",
 	/* Polish, Czech, Slovak, Hungarian, Turkish */
-	"niedostarcz", "nie dostarczon", "zwrot", "nedoru", "nelze doru", "nie je mo",
-	"k\xc3\xa9zbes\xc3\xadt", "iletilemedi", "teslim",
+	"niedostarcz", "nie dostarczon", "zwrot", "nedoru", "nelze doru", "nie je mo", "kézbesít",
+	"iletilemedi", "teslim",
 	/* Russian, Ukrainian, Greek */
-	"\xd0\xbd\xd0\xb5 \xd0\xb4\xd0\xbe\xd1\x81\xd1\x82\xd0\xb0\xd0\xb2",
-	"\xd0\xbd\xd0\xb5\xd0\xb4\xd0\xbe\xd1\x81\xd1\x82\xd0\xb0\xd0\xb2",
-	"\xd0\xbd\xd0\xb5 \xd0\xbc\xd0\xbe\xd0\xb6\xd0\xb5\xd1\x82 "
-	"\xd0\xb1\xd1\x8b\xd1\x82\xd1\x8c",
-	"\xd0\xbd\xd0\xb5\xd0\xb2\xd0\xbe\xd0\xb7\xd0\xbc\xd0\xbe\xd0\xb6\xd0\xbd\xd0\xbe",
+	"не достав", "недостав", "не может", "невозможно",
 	/* Japanese, Chinese, Korean */
-	"\xe9\x85\x8d\xe4\xbf\xa1", "\xe9\x80\x81\xe4\xbf\xa1",
-	"\xe3\x82\xa8\xe3\x83\xa9\xe3\x83\xbc", "\xe9\x80\x80\xe4\xbf\xa1",
-	"\xe6\x8a\x95\xe9\x80\x92", "\xe5\xa4\xb1\xe8\xb4\xa5", "\xeb\xb0\x98\xec\x86\xa1",
-	"\xec\x8b\xa4\xed\x8c\xa8" };
+	"配信", "送信", "エラー", "退信", "投递", "失败", "반송", "실패" };
 
 static const char *const bounce_texts[] = { "be delivered", "deliver", "undeliver", "did not reach",
 	"permanent error", "fatal error", "transcript of", "returned to you", "returned to sender",
@@ -114,27 +100,21 @@ static const char *const bounce_texts[] = { "be delivered", "deliver", "undelive
 	"mail follows",
 	/* German */
 	"zugestellt", "zustellbar", "zustellung", "zugesandt werden", "nicht gesendet",
-	"\xc3\xbc"
-	"bermittelt werden",
+	"übermittelt werden",
 	/* French */
-	"distribu", "pas \xc3\xa9t\xc3\xa9 remis", "pas \xc3\xa9t\xc3\xa9 d", "a pas pu",
-	"a pu \xc3\xaatre", "etre remis", "\xc3\xaatre remis", "delivr", "d\xc3\xa9livr", "bloqu",
+	"distribu", "pas été remis", "pas été d", "a pas pu", "a pu être", "etre remis",
+	"être remis", "delivr", "délivr", "bloqu",
 	/* Spanish, Portuguese, Italian */
 	"no se pudo", "no ha podido", "entregad", "entregar", "entregue", "no se ha podido",
-	"recapitat", "consegn", "non \xc3\xa8 stato", "n\xc3\xa3o foi poss",
+	"recapitat", "consegn", "non è stato", "não foi poss",
 	/* Dutch, Swedish, Danish, Norwegian */
 	"bezorgd", "afgeleverd", "levereras", "levererat", "leveres", "leveret",
 	/* Polish, Czech, Slovak, Hungarian, Turkish */
-	"dostarcz", "doru\xc4\x8d", "nebylo mo", "neexistuje", "k\xc3\xa9zbes", "teslim", "iletil",
+	"dostarcz", "doruč", "nebylo mo", "neexistuje", "kézbes", "teslim", "iletil",
 	/* Russian */
-	"\xd0\xb4\xd0\xbe\xd1\x81\xd1\x82\xd0\xb0\xd0\xb2\xd0\xbb",
-	"\xd0\xbd\xd0\xb5 \xd0\xbc\xd0\xbe\xd0\xb6\xd0\xb5\xd1\x82",
-	"\xd0\xbd\xd0\xb5 \xd1\x81\xd1\x83\xd1\x89\xd0\xb5\xd1\x81\xd1\x82\xd0\xb2",
+	"доставл", "не может", "не существ",
 	/* Japanese, Chinese, Korean */
-	"\xe9\x85\x8d\xe4\xbf\xa1", "\xe9\x80\x81\xe4\xbf\xa1\xe3\x81\xa7\xe3\x81\x8d",
-	"\xe5\xb1\x8a\xe3\x81\x91", "\xe9\x80\x81\xe4\xbf\xa1\xe3\x81\xab\xe5\xa4\xb1",
-	"\xe3\x82\xa8\xe3\x83\xa9\xe3\x83\xbc", "\xe9\x80\x80\xe4\xbf\xa1",
-	"\xe6\x8a\x95\xe9\x80\x92", "\xe6\x97\xa0\xe6\xb3\x95", "\xeb\xb0\x98\xec\x86\xa1" };
+	"配信", "送信でき", "届け", "送信に失", "エラー", "退信", "投递", "无法", "반송" };
 
 bool
 report_words_bounce_subject(struct slice subject)
@@ -149,7 +129,7 @@ report_words_bounce_text(struct slice text)
 }
 
 static const char *const delay_subjects[] = { "delay", "warning", "still being retried", "deferred",
-	"temporar", "verz\xc3\xb6g", "retard" };
+	"temporar", "verzög", "retard" };
 
 static const char *const delay_texts[] = { "warning message only", "warning only",
 	"has been delayed", "is delayed", "not yet been delivered", "been delayed",
@@ -192,30 +172,25 @@ static const char *const auto_starts[] = { "auto:", "autoreply", "auto-reply", "
 	"out-of-office", "vacation", "on vacation", "i am on vacation", "away from", "i am away",
 	"i'm away", "abwesenheit", "abwesend", "nicht im b", "autom. antwort",
 	"automatisch antwoord", "automatisch bericht", "afwezig", "absence", "absent du",
-	"r\xc3\xa9ponse automatique", "reponse automatique", "message d'absence", "respuesta autom",
+	"réponse automatique", "reponse automatique", "message d'absence", "respuesta autom",
 	"fuera de la oficina", "fuera de oficina", "risposta automatica", "fuori ufficio",
 	"resposta autom", "fora do escrit", "autosvar", "automatiskt svar", "automaattinen",
-	"automatyczna odpowied", "automatick\xc3\xa1 odpov", "autorepl", "auto antwort",
-	"autom\xc3\xa1tica:", "automatikus v", "automatisk svar", "frav\xc3\xa6r", "i am out of",
-	"i'm out of", "holiday",
-	"\xd0\xb0\xd0\xb2\xd1\x82\xd0\xbe\xd0\xbe\xd1\x82\xd0\xb2\xd0\xb5\xd1\x82",
-	"\xd0\xb0\xd0\xb2\xd1\x82\xd0\xbe\xd0\xbc\xd0\xb0\xd1\x82\xd0\xb8\xd1\x87",
-	"\xe8\x87\xaa\xe5\x8b\x95\xe5\xbf\x9c\xe7\xad\x94",
-	"\xe8\x87\xaa\xe5\x8a\xa8\xe5\x9b\x9e\xe5\xa4\x8d",
-	"\xe8\x87\xaa\xe5\x8b\x95\xe5\x9b\x9e\xe8\xa6\x86",
-	"\xe8\x87\xaa\xe5\x8b\x95\xe8\xbf\x94\xe4\xbf\xa1", "[autoreply", "[auto-reply", "[auto" };
+	"automatyczna odpowied", "automatická odpov", "autorepl", "auto antwort",
+	"automática:", "automatikus v", "automatisk svar", "fravær", "i am out of", "i'm out of",
+	"holiday", "автоответ", "автоматич", "自動応答", "自动回复", "自動回覆", "自動返信",
+	"[autoreply", "[auto-reply", "[auto" };
 
 /* Behind "Re: ", in brackets, at the end. */
 static const char *const auto_anywhere[] = { "autoreply", "auto-reply", "auto reply",
 	"automatic reply", "autoresponder", "auto-responder", "auto response", "out of office",
 	"out of the office", "out-of-office", "automatische antwort", "vacation reply",
-	"vacation message", "vacation notice", "abwesenheitsnotiz", "r\xc3\xa9ponse automatique",
+	"vacation message", "vacation notice", "abwesenheitsnotiz", "réponse automatique",
 	"automatic response", "(away)", "i will be out" };
 
 static const char *const auto_texts[] = { "out of the office", "out of office", "on vacation",
 	"on holiday", "annual leave", "away from my", "automatic reply",
 	"automatically generated reply", "automated response", "automated reply", "auto-reply",
-	"autoreply", "auto reply", "auto response", "nicht im b\xc3\xbcro", "abwesen", "im urlaub",
+	"autoreply", "auto reply", "auto response", "nicht im büro", "abwesen", "im urlaub",
 	"je suis absent", "en vacances", "fuera de la oficina", "de vacaciones", "maternity leave",
 	"do not reply to this", "thank you for your e", "thank you for contacting",
 	"we have received your", "your message has been received", "no longer with",

@@ -245,46 +245,41 @@ static const struct row {
 	    "mail address: anna@dest.example\n",
 	    "anna@dest.example", "5.0.0", 0, "failed" },
 	{ "German", "MAILER-DAEMON@mx.example", "Unzustellbar: March",
-	    "Ihre Nachricht konnte nicht zugestellt werden.\n\nEmpf\xc3\xa4nger: "
+	    "Ihre Nachricht konnte nicht zugestellt werden.\n\nEmpfänger: "
 	    "anna@dest.example\nGrund: 550 5.1.1 Benutzer unbekannt\n\nBei Fragen wenden Sie sich "
 	    "an support@mx.example\n",
 	    "anna@dest.example", "5.1.1", 550, "failed" },
-	{ "French", "MAILER-DAEMON@mx.example",
-	    "\xc3\x89"
-	    "chec de la remise",
-	    "Le message suivant n'a pas pu \xc3\xaatre remis \xc3\xa0 :\n\n  anna@dest.example\n\n "
+	{ "French", "MAILER-DAEMON@mx.example", "Échec de la remise",
+	    "Le message suivant n'a pas pu être remis à :\n\n  anna@dest.example\n\n "
 	    " 550 5.1.1 utilisateur inconnu\n",
 	    "anna@dest.example", "5.1.1", 550, "failed" },
 	{ "Spanish", "MAILER-DAEMON@mx.example", "Mensaje no entregado",
 	    "No se pudo entregar el mensaje a los siguientes destinatarios:\n\nanna@dest.example\n "
-	    "  552 5.2.2 buz\xc3\xb3n lleno\n",
+	    "  552 5.2.2 buzón lleno\n",
 	    "anna@dest.example", "5.2.2", 552, "failed" },
 	{ "Italian", "MAILER-DAEMON@mx.example", "Mancata consegna",
-	    "Non \xc3\xa8 stato possibile consegnare il messaggio al seguente destinatario: "
+	    "Non è stato possibile consegnare il messaggio al seguente destinatario: "
 	    "anna@dest.example\n\n550 5.1.1 utente sconosciuto\n",
 	    "anna@dest.example", "5.1.1", 550, "failed" },
-	{ "Portuguese", "MAILER-DAEMON@mx.example", "Mensagem n\xc3\xa3o entregue",
-	    "A mensagem n\xc3\xa3o foi entregue para:\n\n<anna@dest.example>: 550 5.1.1 "
-	    "usu\xc3\xa1rio desconhecido\n",
+	{ "Portuguese", "MAILER-DAEMON@mx.example", "Mensagem não entregue",
+	    "A mensagem não foi entregue para:\n\n<anna@dest.example>: 550 5.1.1 "
+	    "usuário desconhecido\n",
 	    "anna@dest.example", "5.1.1", 550, "failed" },
 	{ "Russian", "mailer-daemon@mx.example",
-	    "\xd0\x9f\xd0\xb8\xd1\x81\xd1\x8c\xd0\xbc\xd0\xbe \xd0\xbd\xd0\xb5 "
-	    "\xd0\xb4\xd0\xbe\xd1\x81\xd1\x82\xd0\xb0\xd0\xb2\xd0\xbb\xd0\xb5\xd0\xbd\xd0\xbe",
-	    "\xd0\x9f\xd0\xb8\xd1\x81\xd1\x8c\xd0\xbc\xd0\xbe \xd0\xbd\xd0\xb5 "
-	    "\xd0\xbc\xd0\xbe\xd0\xb6\xd0\xb5\xd1\x82 \xd0\xb1\xd1\x8b\xd1\x82\xd1\x8c "
-	    "\xd0\xb4\xd0\xbe\xd1\x81\xd1\x82\xd0\xb0\xd0\xb2\xd0\xbb\xd0\xb5\xd0\xbd\xd0\xbe "
-	    "\xd0\xbf\xd0\xbe\xd0\xbb\xd1\x83\xd1\x87\xd0\xb0\xd1\x82\xd0\xb5\xd0\xbb\xd1\x8e:\n\n "
+	    "Письмо не "
+	    "доставлено",
+	    "Письмо не "
+	    "может быть "
+	    "доставлено "
+	    "получателю:\n\n "
 	    " anna@dest.example\n    550 5.1.1 no such user\n",
 	    "anna@dest.example", "5.1.1", 550, "failed" },
-	{ "Czech", "MAILER-DAEMON@mx.example", "Nedoru\xc4\x8diteln\xc3\xa1 zpr\xc3\xa1va",
-	    "Va\xc5\xa1"
-	    "e zpr\xc3\xa1va nemohla b\xc3\xbdt doru\xc4\x8d"
-	    "ena na adresu anna@dest.example.\n550 5.1.1 neexistuje\n",
+	{ "Czech", "MAILER-DAEMON@mx.example", "Nedoručitelná zpráva",
+	    "Vaše zpráva nemohla být doručena na adresu anna@dest.example.\n550 5.1.1 neexistuje\n",
 	    "anna@dest.example", "5.1.1", 550, "failed" },
-	{ "Chinese", "PostMaster@qq.example", "\xe7\xb3\xbb\xe7\xbb\x9f\xe9\x80\x80\xe4\xbf\xa1",
-	    "\xe6\x82\xa8\xe7\x9a\x84\xe9\x82\xae\xe4\xbb\xb6\xe8\xa2\xab\xe9\x80\x80\xe5\x9b\x9e\n"
-	    "\xe6\x94\xb6\xe4\xbb\xb6\xe4\xba\xba\xef\xbc\x9a"
-	    "anna@dest.example\n\xe9\x80\x80\xe4\xbf\xa1\xe5\x8e\x9f\xe5\x9b\xa0: 550 User not "
+	{ "Chinese", "PostMaster@qq.example", "系统退信",
+	    "您的邮件被退回\n"
+	    "收件人：anna@dest.example\n退信原因: 550 User not "
 	    "found\n",
 	    "anna@dest.example", "5.0.0", 550, "failed" },
 	{ "a link round the address", "postmaster@mx.example", "Undeliverable: March",
