@@ -11,12 +11,11 @@
 #define BATCH_MAX (1024 * 1024) /* bytes of an append */
 
 /*
- * After a batch of more than BUSY events the next one is given a moment to grow:
- * a sync costs as much CPU as several requests. Those whom it would hold up
- * would only have waited for the CPU.
+ * From the start of one append to that of the next, at least. A sync costs as much
+ * CPU as several requests; on a disk that syncs in no time each event would get one
+ * of its own. Who comes alone does not wait.
  */
-#define BUSY     8
-#define PAUSE_NS 200000
+#define APART_US 300
 
 struct entry {
 	struct entry *next;
@@ -113,34 +112,55 @@ wake_all(struct commit *c, struct entry *list)
 	}
 }
 
+static int64_t
+mono_us(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64_t)ts.tv_sec * 1000000 + ts.tv_nsec / 1000;
+}
+
+/* With the lock, which is let go: until there is something to do and it is time. False: stop. */
+static bool
+wait_for_work(struct commit *c, int64_t last_us)
+{
+	int64_t left_us;
+
+	while (c->queue.first == NULL && !c->stopping) {
+		c->sleeping = true;
+		pthread_cond_wait(&c->work, &c->lock);
+		c->sleeping = false;
+	}
+	left_us = last_us + APART_US - mono_us();
+	if (left_us > 0 && !c->stopping) {
+		pthread_mutex_unlock(&c->lock);
+		nanosleep(&(struct timespec){ .tv_nsec = left_us * 1000 }, NULL);
+		pthread_mutex_lock(&c->lock);
+	}
+	return c->queue.first != NULL;
+}
+
 static void *
 run(void *arg)
 {
 	struct commit *c = arg;
+	int64_t last_us = 0;
 
 	pthread_mutex_lock(&c->lock);
-	for (;;) {
+	while (wait_for_work(c, last_us)) {
 		unsigned n = take_batch(c);
 		struct entry *done;
 		struct err why;
 		int rc;
 
-		if (n == 0) {
-			if (c->stopping)
-				break;
-			c->sleeping = true;
-			pthread_cond_wait(&c->work, &c->lock);
-			c->sleeping = false;
-			continue;
-		}
+		last_us = mono_us();
 		pthread_mutex_unlock(&c->lock);
 		rc = spool_append(c->writer, buf_slice(&c->batch), n, &why);
 		pthread_mutex_lock(&c->lock);
 		done = end_batch(c, n, rc, &why);
 		pthread_mutex_unlock(&c->lock);
 		wake_all(c, done);
-		if (n > BUSY)
-			nanosleep(&(const struct timespec){ .tv_nsec = PAUSE_NS }, NULL);
 		pthread_mutex_lock(&c->lock);
 	}
 	pthread_mutex_unlock(&c->lock);
