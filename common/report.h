@@ -35,9 +35,10 @@
 #define REPORT_MAX_COPY       (16u * 1024 * 1024)
 
 enum report_kind {
-	REPORT_ORDINARY,     /* none of those below; receipts for reading (RFC 8098) too */
-	REPORT_BOUNCE,       /* recipients that failed or are late; none if the report does not say whose */
-	REPORT_SUCCESS,      /* delivered, relayed, expanded: nothing failed */
+	REPORT_ORDINARY, /* none of those below; receipts for reading (RFC 8098) too */
+	REPORT_BOUNCE,  /* recipients that failed or are late; none if the report does not say whose
+	                 */
+	REPORT_SUCCESS, /* delivered, relayed, expanded: nothing failed */
 	REPORT_FEEDBACK,     /* a complaint, or what its type says */
 	REPORT_AUTH_FAILURE, /* a feedback report about SPF, DKIM or DMARC: no complaint */
 	REPORT_AUTO_REPLY,

@@ -1,0 +1,132 @@
+#include "common/report_private.h"
+
+#include "common/header.h"
+#include "common/html_text.h"
+#include "common/transfer.h"
+
+/* ISO-2022-JP (RFC 1468): two-byte characters look like ASCII; they become blanks. */
+static void
+drop_iso2022(struct buf *out, struct slice s)
+{
+	bool wide = false;
+
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.p[i] == '\x1b' && i + 2 < s.len) {
+			wide = s.p[i + 1] == '$';
+			i += wide && s.p[i + 2] == '(' && i + 3 < s.len ? 3 : 2;
+			continue;
+		}
+		if (s.p[i] == '\n')
+			wide = false;
+		if (!wide)
+			buf_addc(out, s.p[i]);
+		else if (out->len > 0 && out->p[out->len - 1] != '?')
+			buf_addc(out, '?');
+	}
+}
+
+/* UTF-7 (RFC 2152): "+ADw-a+AEA-b" is "<a@b"; only what becomes ASCII matters. */
+static void
+decode_utf7(struct buf *out, struct slice s)
+{
+	static const char digits[] =
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned long bits = 0;
+		unsigned n = 0;
+		const char *d;
+		size_t k = i + 1;
+
+		if (s.p[i] != '+') {
+			buf_addc(out, s.p[i]);
+			continue;
+		}
+		if (k < s.len && s.p[k] == '-') {
+			buf_addc(out, '+');
+			i = k;
+			continue;
+		}
+		while (k < s.len && s.p[k] != '\0' && (d = strchr(digits, s.p[k])) != NULL) {
+			bits = (bits << 6 | (unsigned long)(d - digits)) & 0xffffffff;
+			n += 6;
+			if (n >= 16) {
+				unsigned long c = (bits >> (n - 16)) & 0xffff;
+
+				n -= 16;
+				buf_addc(out, c < 0x80 ? (char)c : '?');
+			}
+			k++;
+		}
+		if (k == i + 1)
+			buf_addc(out, '+');
+		i = k < s.len && s.p[k] == '-' && k > i + 1 ? k : k - 1;
+	}
+}
+
+/* CRLF and CR become LF, NUL nothing. */
+void
+report_add_lines(struct buf *out, struct slice s)
+{
+	while (s.len > 0) {
+		size_t n = slice_find(s, '\r'), z = slice_find(slice_head(s, n), '\0');
+
+		if (z < n)
+			n = z;
+		buf_add(out, slice_head(s, n));
+		if (n < s.len && s.p[n] == '\r' && !(n + 1 < s.len && s.p[n + 1] == '\n'))
+			buf_addc(out, '\n');
+		s = slice_skip(s, n + 1);
+	}
+}
+
+static bool
+charset_is(const struct buf *charset, const char *start)
+{
+	return slice_startsi(buf_slice(charset), slice_str(start));
+}
+
+/* Append a text part to rr->text, decoded. */
+void
+report_add_text(struct report_reader *rr, struct slice body, enum transfer encoding,
+    struct slice content_type, bool html)
+{
+	struct buf decoded, charset;
+	/* base64 needs 4 bytes for 3, quoted-printable up to 3 for 1 */
+	struct slice in = slice_head(body, (size_t)2 * REPORT_MAX_TEXT);
+
+	if (rr->text.len >= REPORT_MAX_TEXT)
+		return;
+	buf_init(&decoded, REPORT_MAX_TEXT);
+	buf_init(&charset, 64);
+	header_param(content_type, "charset", &charset);
+	if (encoding == TRANSFER_BASE64 || encoding == TRANSFER_QUOTED_PRINTABLE) {
+		transfer_decode(&decoded, in, encoding);
+		in = buf_slice(&decoded);
+	}
+	in = slice_head(in, REPORT_MAX_TEXT);
+	if (rr->text.len > 0 && rr->text.p[rr->text.len - 1] != '\n')
+		buf_addc(&rr->text, '\n');
+	if (html) {
+		html_text(&rr->text, in, buf_slice(&charset));
+	} else if (charset_is(&charset, "iso-2022") ||
+		   (in.len > 0 && memmem(in.p, in.len, "\x1b$", 2) != NULL)) {
+		struct buf plain;
+
+		buf_init(&plain, REPORT_MAX_TEXT);
+		drop_iso2022(&plain, in);
+		report_add_lines(&rr->text, buf_slice(&plain));
+		buf_free(&plain);
+	} else if (charset_is(&charset, "utf-7") || charset_is(&charset, "unicode-1-1-utf-7")) {
+		struct buf plain;
+
+		buf_init(&plain, REPORT_MAX_TEXT);
+		decode_utf7(&plain, in);
+		report_add_lines(&rr->text, buf_slice(&plain));
+		buf_free(&plain);
+	} else {
+		report_add_lines(&rr->text, in);
+	}
+	buf_free(&decoded);
+	buf_free(&charset);
+}
