@@ -36,9 +36,8 @@ struct link {                      /* slices are borrowed */
  * Append the tracked URL. `base` is like "https://track.example.com", without a
  * slash at its end. The result holds only letters, digits and "-_./:", so it needs
  * no escaping in an attribute, a text or a quoted-printable body.
- * A blank inside the target becomes %20, as a browser would send it; all other
- * bytes stay as they are. -1 and *e, nothing added: a part is too long, the target
- * is neither http nor https, it begins or ends with a blank or has a control in it.
+ * The target is sealed byte for byte, blanks and controls inside it too. -1 and *e,
+ * nothing added: a part is too long, or the target is neither http nor https.
  */
 int link_make(const struct token_ring *r, const char *base, const struct link *l, struct buf *out,
     struct err *e);
@@ -46,10 +45,16 @@ int link_make(const struct token_ring *r, const char *base, const struct link *l
 /*
  * Read the path of a tracked URL, "/c/TOKEN", without query. `store` owns what the
  * slices of *out point into (it is cleared first). False for everything that was
- * not sealed by the ring, and for a target that is neither http nor https or
- * holds bytes that may not stand in a Location header.
+ * not sealed by the ring, and for a target that is neither http nor https. A
+ * target goes into a header through link_location().
  */
 bool link_open(const struct token_ring *r, struct slice path, struct link *out, struct buf *store);
+
+/*
+ * Append a target as it may stand in a Location header: blanks and controls escaped, as
+ * a browser does it, all other bytes as they are (8-bit ones may stand there, RFC 9110 5.5).
+ */
+void link_location(struct slice url, struct buf *out);
 
 /* The key id that stands in the token of this path, which need not open. False: there is none. */
 bool link_key_id(struct slice path, unsigned *id);

@@ -54,9 +54,11 @@ check_opened(const struct link *l, const struct buf *store, struct slice path)
 	struct err e;
 
 	check(inside(l->rcpt, store) && inside(l->name, store) && inside(l->url, store));
-	for (size_t i = 0; i < l->url.len; i++)
-		check((unsigned char)l->url.p[i] > 0x20 && l->url.p[i] != 0x7f);
 	buf_init(&again, BUF_NO_LIMIT);
+	link_location(l->url, &again);
+	for (size_t i = 0; i < again.len; i++)
+		check((unsigned char)again.p[i] > 0x20 && again.p[i] != 0x7f);
+	buf_clear(&again);
 	check(link_make(ring(), "", l, &again, &e) == 0);
 	check(slice_eq(buf_slice(&again), path));
 	buf_free(&again);

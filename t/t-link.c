@@ -117,20 +117,40 @@ round_trips(const struct token_ring *r)
 	buf_free(&store);
 }
 
+/* What is sealed is what stood there; what is sent can't split a header. */
 static void
-blanks(const struct token_ring *r)
+targets(const struct token_ring *r)
 {
-	struct link back, l = { .kind = TOKEN_CLICK, .url = SLICE_LIT("http://x/a b  c?d e") };
-	struct buf url, store;
-	struct err e;
+	static const struct {
+		struct slice url;
+		const char *location;
+	} rows[] = {
+		{ SLICE_LIT("http://x/a b  c?d e"), "http://x/a%20b%20%20c?d%20e" },
+		{ SLICE_LIT("http://x/\r\nSet-Cookie: a=b"), "http://x/%0D%0ASet-Cookie:%20a=b" },
+		{ SLICE_LIT("http://x/\t\0\x7f"), "http://x/%09%00%7F" },
+		{ SLICE_LIT("http://x/\303\274\377"), "http://x/\303\274\377" },
+		{ SLICE_LIT("https://"), "https://" },
+		{ SLICE_LIT("HTTP://x/%20%zz\"<>"), "HTTP://x/%20%zz\"<>" },
+	};
 
-	buf_init(&url, BUF_NO_LIMIT);
-	buf_init(&store, BUF_NO_LIMIT);
-	ok(link_make(r, BASE, &l, &url, &e) == 0 && link_open(r, path_of(&url), &back, &store) &&
-		slice_eq(back.url, SLICE_LIT("http://x/a%20b%20%20c?d%20e")),
-	    "blanks as a browser sends them");
-	buf_free(&url);
-	buf_free(&store);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct link back, l = { .kind = TOKEN_CLICK, .url = rows[i].url };
+		struct buf url, store, location;
+		struct err e = { "" };
+
+		buf_init(&url, BUF_NO_LIMIT);
+		buf_init(&store, BUF_NO_LIMIT);
+		buf_init(&location, BUF_NO_LIMIT);
+		ok(link_make(r, BASE, &l, &url, &e) == 0 && link_open(r, path_of(&url), &back, &store) &&
+			slice_eq(back.url, rows[i].url),
+		    "target %zu: sealed as it is %s", i, e.text);
+		link_location(rows[i].url, &location);
+		ok(strcmp(buf_str(&location), rows[i].location) == 0, "target %zu: sent as %s", i,
+		    buf_str(&location));
+		buf_free(&url);
+		buf_free(&store);
+		buf_free(&location);
+	}
 }
 
 /* ---- what is not made ---- */
@@ -139,7 +159,6 @@ static void
 refused(const struct token_ring *r)
 {
 	static const char scheme[] = "target is neither http nor https";
-	static const char control[] = "target has a control in it, or is too long";
 #define URL(u)                                                                                     \
 	{                                                                                          \
 		.kind = TOKEN_CLICK, .url = SLICE_LIT(u)                                           \
@@ -150,8 +169,6 @@ refused(const struct token_ring *r)
 	} rows[] = {
 		{ URL(""), scheme },
 		{ URL("http:"), scheme },
-		{ URL("http://"), scheme },
-		{ URL("https://"), scheme },
 		{ URL("http:/x"), scheme },
 		{ URL("//x/"), scheme },
 		{ URL("/x"), scheme },
@@ -159,12 +176,6 @@ refused(const struct token_ring *r)
 		{ URL("javascript:alert(1)//http://x"), scheme },
 		{ URL("data:text/html,http://x"), scheme },
 		{ URL(" http://x"), scheme },
-		{ URL("http://x "), "target ends with a blank" },
-		{ URL("http://x/\r\nSet-Cookie: a=b"), control },
-		{ URL("http://x/\t"), control },
-		{ URL("http://x/\n y"), control },
-		{ URL("http://x/\0"), control },
-		{ URL("http://x/\x7f"), control },
 		{ { .kind = TOKEN_CLICK, .url = { long_url, LINK_URL_MAX + 1 } },
 		    "target longer than 4096 bytes" },
 		{ { .kind = TOKEN_CLICK,
@@ -206,19 +217,6 @@ refused(const struct token_ring *r)
 			strcmp(e.text, rows[i].error) == 0 && strcmp(buf_str(&url), "before") == 0,
 		    "row %zu is refused: %s", i, e.text);
 	}
-	buf_free(&url);
-	/* Blanks that grow. */
-	long_url[20] = ' ';
-	buf_init(&url, BUF_NO_LIMIT);
-	{
-		struct link l = { .kind = TOKEN_CLICK, .url = { long_url, LINK_URL_MAX } };
-		struct err e = { "" };
-
-		ok(link_make(r, BASE, &l, &url, &e) < 0 && strcmp(e.text, control) == 0 &&
-			url.len == 0,
-		    "too long with its blank escaped");
-	}
-	long_url[20] = 'u';
 	buf_free(&url);
 	buf_init(&url, 50);
 	{
@@ -265,9 +263,6 @@ sealed_nonsense(const struct token_ring *r)
 		    "a name of 64" },
 		{ TOKEN_CLICK, SLICE_LIT(ID "\0\0\0ftp://x/"), "ftp" },
 		{ TOKEN_CLICK, SLICE_LIT(ID "\0\0\0javascript:x"), "javascript" },
-		{ TOKEN_CLICK, SLICE_LIT(ID "\0\0\0http://x/ y"), "a blank" },
-		{ TOKEN_CLICK, SLICE_LIT(ID "\0\0\0http://x/\r\nA: b"), "a line end" },
-		{ TOKEN_UNSUBSCRIBE, SLICE_LIT(ID "\0\0\0http://x/\0"), "NUL" },
 		{ TOKEN_MESSAGE, SLICE_LIT(ID "\0\0"), "a message id" },
 	};
 	struct buf path, store;
@@ -541,7 +536,7 @@ main(void)
 	memset(long_url, 'u', sizeof(long_url));
 	memcpy(long_url, "http://", 7);
 	round_trips(r);
-	blanks(r);
+	targets(r);
 	refused(r);
 	sealed_nonsense(r);
 	paths(r);

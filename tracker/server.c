@@ -142,18 +142,20 @@ static struct MHD_Response *
 make_redirect(struct slice url)
 {
 	struct MHD_Response *r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-	char *location = xslicedup(url);
+	struct buf location;
 
+	buf_init(&location, BUF_NO_LIMIT);
+	link_location(url, &location);
 	if (r != NULL) {
-		/* The link's own bytes: link_open() lets none pass that ends or splits a header. */
-		if (MHD_add_response_header(r, "Location", location) == MHD_YES) {
+		/* Nothing is left in it that could end or split the header. */
+		if (MHD_add_response_header(r, "Location", buf_str(&location)) == MHD_YES) {
 			forbid_storing(r);
 		} else {
 			MHD_destroy_response(r);
 			r = NULL;
 		}
 	}
-	free(location);
+	buf_free(&location);
 	return r;
 }
 
