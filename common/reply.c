@@ -401,31 +401,40 @@ domain_len(struct slice s)
 	return n;
 }
 
-/* Bytes of the local part at s, which end at '@': quoted, or up to 300 of the set. 0: there is
- * none. */
+/*
+ * Bytes of the local part at s, which ends at '@': quoted, or up to 300 of the set. 0: there is
+ * none; *looked then says how far there can't begin another.
+ */
 static size_t
-local_len(struct slice s)
+local_len(struct slice s, size_t *looked)
 {
 	size_t n = 0;
 	bool any = false;
 
+	*looked = 0;
 	if (at(s, 0) == '"') {
 		for (n = 1; n < s.len && n < 80 && s.p[n] != '"'; n++)
 			if (s.p[n] == '\\')
 				n++;
 		return at(s, n) == '"' && at(s, n + 1) == '@' && n > 1 ? n + 1 : 0;
 	}
+	if (at(s, 0) == '\'')
+		return 0;
 	for (; n < s.len && n < 300 && is_local(s.p[n]); n++)
 		any |= s.p[n] != '.' && s.p[n] != '\'';
-	return any && at(s, n) == '@' ? n : 0;
+	if (any && at(s, n) == '@')
+		return n;
+	*looked = n;
+	return 0;
 }
 
 /* An address at s: its length, 0 if there is none. */
 static size_t
-mail_at(struct slice s)
+mail_at(struct slice s, size_t *looked)
 {
-	size_t open = at(s, 0) == '<', local = local_len(slice_skip(s, open)), domain, n;
+	size_t open = at(s, 0) == '<', local = local_len(slice_skip(s, open), looked), domain, n;
 
+	*looked += open;
 	if (local == 0)
 		return 0;
 	domain = domain_len(slice_skip(s, open + local + 1));
@@ -484,37 +493,49 @@ ip6_at(struct slice s)
 	return n > 2 && parse_ip(AF_INET6, slice_head(s, n)) ? n : 0;
 }
 
-/* No scan looks further than a fixed number of bytes, and each begins where a word does. */
+/* May an address begin at i? Behind a quote or '=' too: 'x@y', to=x@y. */
+static bool
+may_begin(struct slice s, size_t i)
+{
+	return i == 0 || s.p[i] == '<' || !is_local(s.p[i - 1]) || s.p[i - 1] == '\'' ||
+	       s.p[i - 1] == '=';
+}
+
+static size_t
+ip_at(struct slice s, size_t i)
+{
+	char before = i > 0 ? s.p[i - 1] : ' ';
+	size_t n = 0;
+
+	if (!is_ip6_char(s.p[i]) || is_alnum(before) || before == '.')
+		return 0;
+	if (before != ':' || i < 2 || s.p[i - 2] != ':')
+		n = ip6_at(slice_skip(s, i));
+	return n > 0 ? n : ip4_at(slice_skip(s, i));
+}
+
+/* No byte is looked at more than a fixed number of times. */
 void
 reply_mask(struct slice raw, struct buf *out)
 {
-	size_t i = 0;
+	size_t n, looked, tried = 0;
 
-	while (i < raw.len) {
-		struct slice s = slice_skip(raw, i);
-		char before = i > 0 ? raw.p[i - 1] : ' ';
-		size_t n;
-
-		if (!is_local(before) || before == '\'' || before == '=' || s.p[0] == '<') {
-			n = mail_at(s);
+	for (size_t i = 0; i < raw.len; i += n) {
+		n = 0;
+		if (i >= tried && may_begin(raw, i)) {
+			n = mail_at(slice_skip(raw, i), &looked);
 			if (n > 0) {
 				buf_adds(out, MASKED_MAIL);
-				i += n;
 				continue;
 			}
+			tried = i + looked;
 		}
-		n = 0;
-		if (is_ip6_char(s.p[0]) && !is_alnum(before) && before != '.') {
-			n = before == ':' && i > 1 && raw.p[i - 2] == ':' ? 0 : ip6_at(s);
-			if (n == 0)
-				n = ip4_at(s);
-		}
+		n = ip_at(raw, i);
 		if (n > 0) {
 			buf_adds(out, MASKED_IP);
-			i += n;
 			continue;
 		}
-		buf_addc(out, s.p[0]);
-		i++;
+		buf_addc(out, raw.p[i]);
+		n = 1;
 	}
 }
