@@ -11,6 +11,7 @@
 
 #define APPLICATION_ID  0x53504931 /* "SPI1" */
 #define BUSY_TIMEOUT_MS 5000
+#define FILTER_SIZE     ((size_t)1 << 18)
 #define TRIM_STEP       2000 /* rows at once */
 #define REPLY_MAX       1000 /* bytes of a reply that is kept for the time when the queue gives up */
 
@@ -36,12 +37,18 @@ enum statement {
 	STATEMENTS
 };
 
+struct slot { /* of all queue ids with one hash: most lines are about nobody who waits */
+	uint32_t n;
+	int64_t oldest_s; /* received */
+};
+
 struct index {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[STATEMENTS];
 	struct buf facts, reply; /* of the message that was found last */
 	char id[IDS_SIZE];       /* and its id */
 	struct buf packed;
+	struct slot *filter;
 	bool has_hashed; /* some recipients are hashes: look for those, too */
 };
 
@@ -154,6 +161,74 @@ done(struct index *ix, enum statement which, struct err *e)
 	return rc;
 }
 
+/* ---- who waits, roughly ---- */
+
+static uint64_t
+hash(struct slice s)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < s.len; i++)
+		h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3;
+	return h;
+}
+
+static struct slot *
+filter_of(const struct index *ix, struct slice queue_id)
+{
+	uint64_t h = hash(queue_id);
+
+	return &ix->filter[(h ^ h >> 32) % FILTER_SIZE];
+}
+
+static void
+filter_add(struct index *ix, struct slice queue_id, int64_t received_s)
+{
+	struct slot *slot = filter_of(ix, queue_id);
+
+	if (slot->n == 0 || received_s < slot->oldest_s)
+		slot->oldest_s = received_s;
+	slot->n++;
+}
+
+static void
+filter_remove(struct index *ix, struct slice queue_id)
+{
+	struct slot *slot = filter_of(ix, queue_id);
+
+	if (slot->n > 0)
+		slot->n--;
+}
+
+/* May somebody wait under it who was received until then? */
+static bool
+filter_asks(const struct index *ix, struct slice queue_id, int64_t until_s)
+{
+	const struct slot *slot = filter_of(ix, queue_id);
+
+	return slot->n > 0 && slot->oldest_s <= until_s;
+}
+
+static int
+filter_load(struct index *ix, struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+	int rc;
+
+	memset(ix->filter, 0, FILTER_SIZE * sizeof(*ix->filter));
+	if (sqlite3_prepare_v2(ix->db, "SELECT queue_id, received FROM waiting", -1, &st, NULL) !=
+	    SQLITE_OK)
+		return fail(ix, e);
+	while ((rc = sqlite3_step(st)) == SQLITE_ROW)
+		filter_add(ix,
+		    (struct slice){
+			sqlite3_column_blob(st, 0), (size_t)sqlite3_column_bytes(st, 0) },
+		    sqlite3_column_int64(st, 1));
+	rc = rc == SQLITE_DONE ? 0 : fail(ix, e);
+	sqlite3_finalize(st);
+	return rc;
+}
+
 /* ---- opening ---- */
 
 static int
@@ -182,7 +257,7 @@ prepare(struct index *ix, struct err *e)
 	if (number(ix, "SELECT count(*) FROM state WHERE key = 'hashed'", &hashed, e) < 0)
 		return -1;
 	ix->has_hashed = hashed > 0;
-	return 0;
+	return filter_load(ix, e);
 }
 
 /* What no other process need see of the addresses in it, the group may. */
@@ -203,10 +278,13 @@ index_open(const char *path, struct err *e)
 	struct index *ix = xcalloc(1, sizeof(*ix));
 	struct err why;
 
+	/* Its statistics cost a lock for each allocation; too late is no harm. */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
 	_Static_assert(APPLICATION_ID == 1397770545, "as the pragma above has it");
 	buf_init(&ix->facts, BUF_NO_LIMIT);
 	buf_init(&ix->reply, BUF_NO_LIMIT);
 	buf_init(&ix->packed, BUF_NO_LIMIT);
+	ix->filter = xcalloc(FILTER_SIZE, sizeof(*ix->filter));
 	if (make_file(path, e) < 0) {
 		index_close(ix);
 		return NULL;
@@ -244,6 +322,7 @@ index_close(struct index *ix)
 	buf_free(&ix->facts);
 	buf_free(&ix->reply);
 	buf_free(&ix->packed);
+	free(ix->filter);
 	free(ix);
 }
 
@@ -262,8 +341,11 @@ index_commit(struct index *ix, struct err *e)
 void
 index_rollback(struct index *ix)
 {
-	if (sqlite3_get_autocommit(ix->db) == 0)
-		run(ix, "ROLLBACK", NULL);
+	if (sqlite3_get_autocommit(ix->db) != 0)
+		return;
+	run(ix, "ROLLBACK", NULL);
+	/* If that fails, so will what comes next. */
+	filter_load(ix, NULL);
 }
 
 /* ---- facts as bytes ---- */
@@ -474,6 +556,7 @@ index_learn(struct index *ix, const struct event *ev, struct err *e)
 	sqlite3_bind_int64(ix->stmt[WAIT], 4, ev->timestamp);
 	if (done(ix, WAIT, e) < 0)
 		return -1;
+	filter_add(ix, ev->queue_id, ev->timestamp);
 	if (ev->rcpt_hash.len > 0 && !ix->has_hashed) {
 		ix->has_hashed = true;
 		return index_state_set(ix, "hashed", SLICE_LIT("1"), e) < 0 ? -1 : 1;
@@ -529,6 +612,8 @@ index_find(struct index *ix, struct slice queue_id, struct slice rcpt, int64_t a
 {
 	int rc;
 
+	if (!filter_asks(ix, queue_id, until_s))
+		return 0;
 	if (rcpt.len > 0) {
 		rc = find_one(ix, queue_id, rcpt_key(rcpt), after, until_s, out, e);
 		if (rc == 0 && ix->has_hashed)
@@ -569,6 +654,8 @@ index_overdue(
 int
 index_freed(struct index *ix, struct slice queue_id, int64_t until_s, int64_t now_s, struct err *e)
 {
+	if (!filter_asks(ix, queue_id, until_s))
+		return 0;
 	bind_text(ix->stmt[FREED], 1, queue_id);
 	sqlite3_bind_int64(ix->stmt[FREED], 2, until_s);
 	sqlite3_bind_int64(ix->stmt[FREED], 3, now_s);
@@ -598,7 +685,11 @@ int
 index_settle(struct index *ix, const struct index_message *m, struct err *e)
 {
 	bind_waiting(ix, SETTLE, m);
-	return done(ix, SETTLE, e);
+	if (done(ix, SETTLE, e) < 0)
+		return -1;
+	if (sqlite3_changes(ix->db) > 0)
+		filter_remove(ix, m->facts.queue_id);
+	return 0;
 }
 
 int
@@ -677,7 +768,8 @@ trim(struct index *ix, int64_t last, struct err *e)
 	if (run(ix,
 		"DELETE FROM waiting WHERE id < (SELECT ifnull(min(id), 0) FROM message);"
 		"DELETE FROM unknown WHERE id < (SELECT ifnull(min(id), 0) FROM message)",
-		e) < 0)
+		e) < 0 ||
+	    filter_load(ix, e) < 0)
 		return -1;
 	return 1;
 }

@@ -50,8 +50,11 @@ begin_event(struct event *ev, enum event_type type, const struct index_message *
 static int
 end_event(struct outcome *o, struct event *ev, const struct maillog_line *m, struct err *e)
 {
+	char second[24];
+	int n = snprintf(second, sizeof(second), "%lld ", (long long)ev->timestamp);
+
 	buf_clear(&o->what);
-	buf_printf(&o->what, "%lld ", (long long)ev->timestamp);
+	buf_add(&o->what, (struct slice){ second, (size_t)n });
 	buf_add(&o->what, m->text);
 	ev->event_id = event_id_for(ev->type, ev->message_id, buf_slice(&o->what));
 	/* A reception event that just fitted may not with a reply: its metadata goes first. */
@@ -155,23 +158,23 @@ expiry_event(struct outcome *o, const struct index_message *msg, const struct ma
 
 /* ---- what a line means for a recipient ---- */
 
-static int64_t
-line_hash(const struct maillog_line *m)
+static uint64_t
+hash(struct slice s)
 {
 	uint64_t h = 0xcbf29ce484222325;
 
-	for (size_t i = 0; i < m->text.len; i++)
-		h = (h ^ (unsigned char)m->text.p[i]) * 0x100000001b3;
-	return (int64_t)h;
+	for (size_t i = 0; i < s.len; i++)
+		h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3;
+	return h;
 }
 
 static int
 deferred(struct outcome *o, const struct index_message *msg, const struct maillog_line *m,
     int64_t at_us, struct err *e)
 {
-	int64_t hash = line_hash(m), apart = at_us - msg->last_us;
+	int64_t line = (int64_t)hash(m->text), apart = at_us - msg->last_us;
 
-	if (hash == msg->last_line && apart <= REPEAT_US && apart >= -REPEAT_US) {
+	if (line == msg->last_line && apart <= REPEAT_US && apart >= -REPEAT_US) {
 		o->counts.repeats++;
 		return 0;
 	}
@@ -182,7 +185,7 @@ deferred(struct outcome *o, const struct index_message *msg, const struct maillo
 	buf_add(&o->what, m->dsn);
 	buf_addc(&o->what, '\n');
 	buf_add(&o->what, m->reply);
-	return index_failed(o->ix, msg, at_us, hash, buf_slice(&o->what), e);
+	return index_failed(o->ix, msg, at_us, line, buf_slice(&o->what), e);
 }
 
 static int
@@ -305,6 +308,20 @@ lose(struct outcome *o, const struct index_message *msg, const struct maillog_li
 	return index_give_up(o->ix, msg, at_us / 1000000, e);
 }
 
+/*
+ * Whoever waits under this id since long before has lost its lines. Postfix says
+ * twice that a queue id begins, smtpd first; cleanup alone for its own mail.
+ */
+static int
+begins(struct outcome *o, const struct maillog_line *m, int64_t at_us, struct err *e)
+{
+	uint64_t id = hash(m->queue_id), *seen = &o->starts[id % OUTCOME_STARTS];
+	bool again = *seen == id && slice_eq(m->service, SLICE_LIT("cleanup"));
+
+	*seen = again ? 0 : id;
+	return again ? 0 : all(o, m, at_us, at_us / 1000000 - START_S, lose, e);
+}
+
 int
 outcome_line(
     struct outcome *o, const struct maillog_line *m, int64_t at_us, bool last_chance, struct err *e)
@@ -322,8 +339,7 @@ outcome_line(
 		rc = all(o, m, at_us, at_s + AHEAD_S, refuse, e);
 		return rc == 0 ? last_chance : rc;
 	case MAILLOG_START:
-		/* Whoever waits under this id since long before has lost its lines. */
-		rc = all(o, m, at_us, at_s - START_S, lose, e);
+		rc = begins(o, m, at_us, e);
 		break;
 	case MAILLOG_REMOVED:
 		/* Not lost at once: a logger with threads may turn lines round. */

@@ -35,6 +35,8 @@ struct outcome_counts {
 	uint64_t dropped;    /* lines that the logger says it lost */
 };
 
+#define OUTCOME_STARTS 256
+
 struct outcome {
 	struct index *ix;
 	const struct classifier *rules;
@@ -42,7 +44,8 @@ struct outcome {
 	struct buf lines; /* events as NDJSON, to be appended to the spool and cleared */
 	unsigned n_lines; /* how many */
 	struct outcome_counts counts;
-	struct buf raw, reason, what; /* of the event in hand */
+	struct buf raw, reason, what;    /* of the event in hand */
+	uint64_t starts[OUTCOME_STARTS]; /* hashes of queue ids that began lately */
 };
 
 void outcome_init(struct outcome *o, struct index *ix, const struct classifier *rules);
