@@ -303,6 +303,63 @@ as_jmrp(struct report_reader *rr, const struct report_parts *ps, const struct re
 	return true;
 }
 
+/* ---- the operator's own patterns ---- */
+
+void
+report_set_patterns(struct report_reader *rr, const struct report_patterns *bounce,
+    const struct report_patterns *feedback)
+{
+	rr->bounce_patterns = bounce;
+	rr->feedback_patterns = feedback;
+}
+
+static void
+pattern_rcpt(struct report_reader *rr, const struct report_match *m, struct report_rcpt *r)
+{
+	struct slice status = dsn_find_status(m->status.len > 0 ? m->status : m->diag);
+
+	dsn_address(m->rcpt, &rr->address);
+	r->rcpt = r->final = report_clean(rr, buf_slice(&rr->address), MAX_VALUE);
+	r->status = report_keep(rr, status);
+	r->code = dsn_find_code(m->code.len > 0 ? m->code : m->diag);
+	r->action = status.len > 0 && status.p[0] == '4' ? DSN_DELAYED : DSN_FAILED;
+	r->diagnostic = report_one_line(rr, m->diag);
+}
+
+static bool
+as_pattern(struct report_reader *rr, struct report *out)
+{
+	const struct report_patterns *const lists[] = { rr->bounce_patterns,
+		rr->feedback_patterns };
+	static const enum report_kind kinds[] = { REPORT_BOUNCE, REPORT_FEEDBACK };
+	struct report_match m;
+
+	for (size_t i = 0; i < COUNT(lists); i++) {
+		struct report_rcpt *r;
+
+		if (lists[i] == NULL || !report_patterns_match(lists[i], buf_slice(&rr->text), &m))
+			continue;
+		if (m.rcpt.len > 0 && (r = report_new_rcpt(rr)) != NULL)
+			pattern_rcpt(rr, &m, r);
+		if (m.mta.len > 0)
+			out->reporting_mta = report_one_line(rr, m.mta);
+		if (m.orig.len > 0)
+			out->return_path =
+			    report_clean(rr, report_without_brackets(m.orig), MAX_VALUE);
+		if (m.message_id.len > 0)
+			out->message_id =
+			    report_clean(rr, report_without_brackets(m.message_id), MAX_VALUE);
+		out->source_ip = report_one_line(rr, m.source_ip);
+		out->reported_domain = report_one_line(rr, m.domain_from);
+		if (kinds[i] == REPORT_FEEDBACK)
+			out->feedback_type = SLICE_LIT("abuse");
+		out->pattern = m.where;
+		finish(rr, out, kinds[i], "pattern");
+		return true;
+	}
+	return false;
+}
+
 /* ---- automatic answers ---- */
 
 static bool
@@ -421,6 +478,8 @@ decide(struct report_reader *rr, const struct report_parts *ps, const struct rep
 	if (as_text(rr, ps, s, ret, out))
 		return;
 	rr->n_rcpts = 0;
+	if (as_pattern(rr, out))
+		return;
 	if (ps->has_mdn)
 		automatic = REPORT_ORDINARY;
 	else if (s->daemon && s->bounce_subject && !s->forward)

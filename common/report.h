@@ -26,6 +26,7 @@
 
 #include "common/buf.h"
 #include "common/dsn.h"
+#include "common/report_patterns.h"
 #include "common/slice.h"
 
 #define REPORT_MAX_RCPTS      DSN_MAX_RCPTS
@@ -61,8 +62,11 @@ struct report_rcpt {
 
 struct report {
 	enum report_kind kind;
-	const char *format;  /* "dsn", "text", "arf", "jmrp", ...: what it was read as */
-	bool truncated;      /* there were more recipients or parts than the bounds allow */
+	const char
+	    *format; /* "dsn", "text", "arf", "jmrp", "pattern", "auto": what it was read as */
+	const char
+	    *pattern;   /* "FILE:LINE" of the operator's pattern that read it; NULL: none did */
+	bool truncated; /* there were more recipients or parts than the bounds allow */
 	struct slice sender; /* the report's own From */
 	struct slice to;     /* the report's own To: what it was mailed to, as its header says */
 	struct slice subject;
@@ -88,6 +92,13 @@ struct report_reader;
 
 struct report_reader *report_open(void);
 void report_close(struct report_reader *rr); /* NULL is fine */
+
+/*
+ * Patterns for mails that are nothing else, tried on the text for people and what it quotes; either
+ * may be NULL. They stay the caller's and must live as long as the reader.
+ */
+void report_set_patterns(struct report_reader *rr, const struct report_patterns *bounce,
+    const struct report_patterns *feedback);
 
 /* Read one mail. What is in *out is good until the next call; `mail` must stay as long. */
 void report_read(struct report_reader *rr, struct slice mail, struct report *out);

@@ -46,6 +46,7 @@ struct report_reader {
 	struct report_rcpt *rcpts;
 	size_t n_rcpts, room;
 	bool truncated;
+	const struct report_patterns *bounce_patterns, *feedback_patterns;
 };
 
 /* What the walk has found. */

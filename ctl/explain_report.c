@@ -146,6 +146,8 @@ print_report(const struct classifier *c, const char *file, const struct report *
 	json_object_object_add(line, "file", json_object_new_string(file));
 	json_object_object_add(line, "kind", json_object_new_string(report_kind_name(r->kind)));
 	json_object_object_add(line, "format", json_object_new_string(r->format));
+	if (r->pattern != NULL)
+		json_object_object_add(line, "pattern", json_object_new_string(r->pattern));
 	for (size_t i = 0; i < COUNT(events); i++)
 		if (events[i].kind == r->kind)
 			add_events(c, r, i, list);
@@ -154,24 +156,26 @@ print_report(const struct classifier *c, const char *file, const struct report *
 	json_object_put(line);
 }
 
-int
-explain_report(const struct conf *conf, int argc, char **argv)
+/* The body-pattern-file of a processor; *out stays NULL if there is none. */
+static int
+load_patterns(const struct conf_processor *p, struct report_patterns **out, struct err *e)
 {
-	struct report_reader *rr;
-	struct classifier *c;
+	if (p->body_pattern_file == NULL)
+		return 0;
+	*out = report_patterns_load(p->body_pattern_file, e);
+	return *out == NULL ? -1 : 0;
+}
+
+static int
+explain_files(struct report_reader *rr, const struct classifier *c, int argc, char **argv)
+{
 	struct buf mail;
-	struct err e;
 	int rc = EX_OK;
 
-	c = classify_open(conf, &e);
-	if (c == NULL) {
-		fprintf(stderr, "signalpost explain: %s\n", e.text);
-		return EX_CONFIG;
-	}
-	rr = report_open();
 	buf_init(&mail, MAIL_MAX);
 	for (int i = 0; i < argc; i++) {
 		struct report r;
+		struct err e;
 
 		if (file_read(AT_FDCWD, argv[i], &mail, &e) < 0) {
 			fprintf(stderr, "signalpost explain: %s\n", e.text);
@@ -182,6 +186,29 @@ explain_report(const struct conf *conf, int argc, char **argv)
 		print_report(c, argv[i], &r);
 	}
 	buf_free(&mail);
+	return rc;
+}
+
+int
+explain_report(const struct conf *conf, int argc, char **argv)
+{
+	struct report_patterns *bounce = NULL, *feedback = NULL;
+	struct report_reader *rr = report_open();
+	struct classifier *c;
+	struct err e;
+	int rc = EX_CONFIG;
+
+	c = classify_open(conf, &e);
+	if (c == NULL || (conf != NULL && (load_patterns(&conf->bounce, &bounce, &e) < 0 ||
+					      load_patterns(&conf->feedback, &feedback, &e) < 0))) {
+		fprintf(stderr, "signalpost explain: %s\n", e.text);
+		goto out;
+	}
+	report_set_patterns(rr, bounce, feedback);
+	rc = explain_files(rr, c, argc, argv);
+out:
+	report_patterns_free(bounce);
+	report_patterns_free(feedback);
 	report_close(rr);
 	classify_close(c);
 	return rc;
