@@ -7,6 +7,7 @@
  */
 #include "milter/callbacks.h"
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +23,9 @@
 
 #define LOG_LINE_MAX 3500
 
-static struct spool_writer *spool; /* set before smfi_main() */
+/* Taken away at the end, when libmilter has returned and sessions may still be at work. */
+static pthread_rwlock_t spool_lock = PTHREAD_RWLOCK_INITIALIZER;
+static struct spool_writer *spool; /* under spool_lock */
 
 static struct {
 	atomic_ullong messages, refused, events, failures;
@@ -34,7 +37,21 @@ static const unsigned long actions_wanted = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFI
 void
 callbacks_set_spool(struct spool_writer *writer)
 {
+	pthread_rwlock_wrlock(&spool_lock);
 	spool = writer;
+	pthread_rwlock_unlock(&spool_lock);
+}
+
+static int
+append(const struct buf *lines, int n, struct err *e)
+{
+	int rc;
+
+	pthread_rwlock_rdlock(&spool_lock);
+	rc = spool != NULL ? spool_append(spool, buf_slice(lines), (unsigned)n, e)
+			   : err_set(e, "the milter is stopping");
+	pthread_rwlock_unlock(&spool_lock);
+	return rc;
 }
 
 void
@@ -257,7 +274,7 @@ report_rejection(SMFICTX *ctx, struct session *s, struct slice rcpt, const struc
 	snprintf(reply, sizeof(reply), "%s %s %s", a->code, a->xcode, a->text);
 	buf_init(&lines, EVENT_LINE_MAX);
 	n = outgoing_rejection(reload_context(s->tx.settings), &env, rcpt, a->code, reply, &lines, &e);
-	if (n < 0 || (n > 0 && spool_append(spool, buf_slice(&lines), (unsigned)n, &e) < 0)) {
+	if (n < 0 || (n > 0 && append(&lines, n, &e) < 0)) {
 		totals.failures++;
 		log_error("%s: rejection event lost: %s", queue_id(ctx), e.text);
 	} else {
@@ -336,7 +353,7 @@ deliver(SMFICTX *ctx, struct session *s, const struct outgoing_envelope *env, st
 		return -1;
 	buf_init(&lines, BUF_NO_LIMIT);
 	n = outgoing_events(conf, env, o, &lines, e);
-	if (n == 0 || (n > 0 && spool_append(spool, buf_slice(&lines), (unsigned)n, e) == 0)) {
+	if (n == 0 || (n > 0 && append(&lines, n, e) == 0)) {
 		o->events = (size_t)n;
 		totals.events += (unsigned)n;
 		rc = 0;

@@ -11,7 +11,10 @@
 /* What smfi_register() wants. */
 extern struct smfiDesc milter_callbacks;
 
-/* Where events go; call before smfi_main(). The writer stays the caller's. */
+/*
+ * Where events go; call before smfi_main(). The writer stays the caller's. NULL, before it
+ * is closed: messages that are still under way are answered as on any failure.
+ */
 void callbacks_set_spool(struct spool_writer *writer);
 
 /* Log the totals since start: messages, events, failures. */

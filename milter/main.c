@@ -160,6 +160,7 @@ serve(const struct daemon_options *opt, const struct conf *c, struct err *e)
 	rc = smfi_main();
 	daemon_stopping(c->milter.pid_file);
 	callbacks_log_totals();
+	callbacks_set_spool(NULL);
 	spool_writer_close(writer);
 	spool_close(sp);
 	socket_remove(c->milter.socket);
