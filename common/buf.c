@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "common/ascii.h"
 #include "common/xalloc.h"
 
 void
@@ -69,6 +70,16 @@ void
 buf_addc(struct buf *b, char c)
 {
 	buf_add(b, (struct slice){ &c, 1 });
+}
+
+void
+buf_add_lower(struct buf *b, struct slice s)
+{
+	size_t at = b->len;
+
+	buf_add(b, s);
+	for (; at < b->len; at++)
+		b->p[at] = ascii_lower(b->p[at]);
 }
 
 void

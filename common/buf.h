@@ -37,6 +37,7 @@ void buf_clear(struct buf *b); /* forget the bytes, keep the memory */
 void buf_add(struct buf *b, struct slice s);
 void buf_adds(struct buf *b, const char *s);
 void buf_addc(struct buf *b, char c);
+void buf_add_lower(struct buf *b, struct slice s); /* ASCII letters in lower case */
 __attribute__((format(printf, 2, 3))) void buf_printf(struct buf *b, const char *fmt, ...);
 
 /* Make room for n more bytes, without adding any. False, and full, past the cap. */

@@ -128,6 +128,15 @@ message_position(const struct message *m, const struct message_header *h)
 }
 
 void
+message_put_field(const struct message *m, const char *name, struct buf *out)
+{
+	const struct message_header *h = message_find(m, name, 0);
+
+	if (h != NULL)
+		buf_printf(out, "%s:%s\n", name, h->value);
+}
+
+void
 message_set(struct message_header *h, struct slice value)
 {
 	char *copy = copy_value(value); /* before the old one goes: `value` may be a part of it */

@@ -47,6 +47,9 @@ void message_add_original(struct message *m, struct slice name, struct slice val
 struct message_header *message_find(const struct message *m, const char *name, size_t from);
 size_t message_position(const struct message *m, const struct message_header *h);
 
+/* Append the first field of that name as a line of a header block, if there is one. */
+void message_put_field(const struct message *m, const char *name, struct buf *out);
+
 void message_set(struct message_header *h, struct slice value); /* copies */
 void message_delete(struct message *m, const char *name);       /* all of that name */
 /*

@@ -192,11 +192,7 @@ track(const struct outgoing_context *ctx, const struct outgoing_envelope *env, s
 	if (o->track.why_not != NULL)
 		return;
 	buf_init(&rcpt, 4096);
-	for (size_t i = 0; i < env->rcpts[0].len; i++) {
-		char c = env->rcpts[0].p[i];
-
-		buf_addc(&rcpt, (char)(c >= 'A' && c <= 'Z' ? c + ('a' - 'A') : c));
-	}
+	buf_add_lower(&rcpt, env->rcpts[0]);
 	opt.rcpt = buf_slice(&rcpt);
 	track_message(m, &opt, &o->track);
 	buf_free(&rcpt);

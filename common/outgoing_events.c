@@ -14,13 +14,6 @@ struct parts {
 	struct buf lower, domain;
 };
 
-static void
-add_lower(struct buf *out, struct slice s)
-{
-	for (size_t i = 0; i < s.len; i++)
-		buf_addc(out, (char)(s.p[i] >= 'A' && s.p[i] <= 'Z' ? s.p[i] + ('a' - 'A') : s.p[i]));
-}
-
 /* privacy-policy sha1: the address itself stays here. */
 static void
 set_recipient(const struct conf *c, struct slice rcpt, struct parts *p, struct event *ev)
@@ -29,8 +22,8 @@ set_recipient(const struct conf *c, struct slice rcpt, struct parts *p, struct e
 
 	buf_init(&p->lower, 1024);
 	buf_init(&p->domain, 1024);
-	add_lower(&p->lower, rcpt);
-	add_lower(&p->domain, address_split(rcpt).domain);
+	buf_add_lower(&p->lower, rcpt);
+	buf_add_lower(&p->domain, address_split(rcpt).domain);
 	ev->routing_domain = buf_slice(&p->domain);
 	if (c->signals.privacy_sha1) {
 		hash_sha1(buf_slice(&p->lower), md);

@@ -220,23 +220,6 @@ cut_line(struct slice *rest)
 	return l;
 }
 
-static int
-hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'A' && c <= 'F')
-		return c - 'A' + 10;
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
-/* Length of the unit at the start of `s`: an escape, or one byte. */
-static size_t
-unit(struct slice s)
-{
-	return s.len >= 3 && s.p[0] == '=' && hex(s.p[1]) >= 0 && hex(s.p[2]) >= 0 ? 3 : 1;
-}
-
 static size_t
 decoded_length(const struct qp_line *l)
 {
@@ -249,7 +232,7 @@ decoded_length(const struct qp_line *l)
 		s = slice_skip(s, plain);
 		if (s.len > 0) {
 			n++;
-			s = slice_skip(s, unit(s));
+			s = slice_skip(s, transfer_qp_unit(s));
 		}
 	}
 	return n + (l->soft ? 0 : l->end.len);
@@ -275,7 +258,7 @@ patch_text(struct qp *q, struct slice s)
 		if (n > 0) {
 			put_text(q, slice_head(s, n));
 			q->at += n;
-		} else if (n = unit(s), taken_out(q)) {
+		} else if (n = transfer_qp_unit(s), taken_out(q)) {
 			;
 		} else if (n == 3) {
 			put(q, slice_head(s, 3)); /* as it is: hex digits in either case */

@@ -102,15 +102,6 @@ struct work {
 	size_t n, room;
 };
 
-static void
-add_field(struct buf *out, const struct message *m, const char *name)
-{
-	const struct message_header *h = message_find(m, name, 0);
-
-	if (h != NULL)
-		buf_printf(out, "%s:%s\n", name, h->value);
-}
-
 /* All parts into w->pieces, which borrow from `header` and the body. False over budget. */
 static bool
 collect(struct work *w, struct buf *header)
@@ -119,8 +110,8 @@ collect(struct work *w, struct buf *header)
 	struct mime_part part;
 	int got;
 
-	add_field(header, w->m, "Content-Type");
-	add_field(header, w->m, "Content-Transfer-Encoding");
+	message_put_field(w->m, "Content-Type", header);
+	message_put_field(w->m, "Content-Transfer-Encoding", header);
 	mime_begin(&walk, buf_slice(header), w->body);
 	while ((got = mime_next(&walk, &part)) > 0) {
 		w->pieces = xgrow(w->pieces, w->n, &w->room, sizeof(*w->pieces));

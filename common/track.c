@@ -319,15 +319,6 @@ add_header_block(struct buf *out, struct slice block)
 	}
 }
 
-static void
-add_field(struct buf *out, const struct message *m, const char *name)
-{
-	const struct message_header *h = message_find(m, name, 0);
-
-	if (h != NULL)
-		buf_printf(out, "%s:%s\n", name, h->value);
-}
-
 /* The body with what became of the parts; true if one changed. */
 static bool
 rebuild(struct message *m, const struct parts *parts, const struct track_options *o,
@@ -375,9 +366,9 @@ track_message(struct message *m, const struct track_options *o, struct track_rep
 	*report = (struct track_report){ 0 };
 	buf_init(&header, BUF_NO_LIMIT);
 	buf_init(&body, BUF_NO_LIMIT);
-	add_field(&header, m, "Content-Type");
-	add_field(&header, m, "Content-Transfer-Encoding");
-	add_field(&header, m, "Content-Disposition");
+	message_put_field(m, "Content-Type", &header);
+	message_put_field(m, "Content-Transfer-Encoding", &header);
+	message_put_field(m, "Content-Disposition", &header);
 	collect(buf_slice(&header), buf_slice(&m->body), o->text, &parts);
 	report->why_not = parts.why_not;
 	if (parts.n > 0 && rebuild(m, &parts, o, &body, report))

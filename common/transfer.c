@@ -45,11 +45,10 @@ hex(char c)
 	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1; /* RFC 2045 6.7: not legal, but robust */
 }
 
-/* "=XX" is at the start of `s`. */
-static bool
-is_escape(struct slice s)
+size_t
+transfer_qp_unit(struct slice s)
 {
-	return s.len >= 3 && s.p[0] == '=' && hex(s.p[1]) >= 0 && hex(s.p[2]) >= 0;
+	return s.len >= 3 && s.p[0] == '=' && hex(s.p[1]) >= 0 && hex(s.p[2]) >= 0 ? 3 : 1;
 }
 
 /* A line of a body in three: its text, and the LF or CRLF behind it (or nothing, at the end). */
@@ -99,7 +98,7 @@ decode_qp(struct buf *out, struct slice in)
 
 			buf_add(out, slice_head(line, n));
 			line = slice_skip(line, n);
-			if (is_escape(line)) {
+			if ((line.len > 0 && transfer_qp_unit(line) == 3)) {
 				buf_addc(out, (char)(hex(line.p[1]) << 4 | hex(line.p[2])));
 				line = slice_skip(line, 3);
 			} else if (line.len > 0) {
@@ -278,7 +277,7 @@ put_line(struct writer *w, struct slice line, bool soft)
 			line = slice_skip(line, run);
 			continue;
 		}
-		if (w->escaped && is_escape(line))
+		if (w->escaped && (line.len > 0 && transfer_qp_unit(line) == 3))
 			used = 3;
 		max = used == line.len && !soft ? TRANSFER_LINE_MAX : TRANSFER_LINE_MAX - 1;
 		if (w->column + 3 > max) {

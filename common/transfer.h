@@ -27,6 +27,12 @@ enum transfer transfer_parse(struct slice word);
 const char *transfer_name(enum transfer t);
 
 /*
+ * Length of the quoted-printable unit at the start of `s`, which isn't empty: 3 for an
+ * escape, "=XX" with hex digits in either case, else 1.
+ */
+size_t transfer_qp_unit(struct slice s);
+
+/*
  * Append the decoded bytes. What is broken is read as RFC 2045 advises: a '=' that
  * starts nothing stands for itself, blanks at the end of a quoted-printable line are
  * dropped, bytes that are not base64 are skipped, padding ends it. 7bit, 8bit, binary

@@ -91,9 +91,7 @@ set_recipient(const struct settings *s, struct slice rcpt, struct parts *p, stru
 {
 	unsigned char md[HASH_SHA1_SIZE];
 
-	for (size_t i = 0; i < rcpt.len; i++)
-		buf_addc(&p->rcpt,
-		    (char)(rcpt.p[i] >= 'A' && rcpt.p[i] <= 'Z' ? rcpt.p[i] | 0x20 : rcpt.p[i]));
+	buf_add_lower(&p->rcpt, rcpt);
 	if (s->conf->signals.privacy_sha1 && rcpt.len > 0) {
 		hash_sha1(buf_slice(&p->rcpt), md);
 		ev->rcpt_hash = slice_str(hash_hex(md, sizeof(md), p->hash));
