@@ -5,7 +5,7 @@
 
 #include "common/ascii.h"
 
-static const char *const hidden_elements[] = { "head", "script", "style", "template", "title" };
+static const char *const hidden_elements[] = { "script", "style", "template", "title" };
 
 static const char *const block_elements[] = { "address", "blockquote", "body", "br", "center", "dd",
 	"div", "dl", "dt", "form", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p", "pre",
@@ -14,6 +14,7 @@ static const char *const block_elements[] = { "address", "blockquote", "body", "
 struct sink {
 	struct buf *out;
 	unsigned hidden;
+	size_t start;         /* of the text in `out` */
 	bool blank, new_line; /* owed before the next word */
 };
 
@@ -38,7 +39,7 @@ on_start(void *arg, const xmlChar *name, const xmlChar **attributes)
 		s->hidden++;
 	if (IS_ONE_OF(name, block_elements)) {
 		/* Two in a row, as round a paragraph, leave an empty line. */
-		if (s->new_line && s->out->len > 0 && s->out->p[s->out->len - 1] != '\n')
+		if (s->new_line && s->out->len > s->start && s->out->p[s->out->len - 1] != '\n')
 			buf_addc(s->out, '\n');
 		s->new_line = true;
 	}
@@ -74,9 +75,9 @@ on_text(void *arg, const xmlChar *text, int len)
 			s->blank = true;
 			continue;
 		}
-		if (s->new_line)
+		if (s->new_line && s->out->len > s->start)
 			buf_addc(s->out, '\n');
-		else if (s->blank && s->out->len > 0)
+		else if (s->blank && s->out->len > s->start)
 			buf_addc(s->out, ' ');
 		s->blank = s->new_line = false;
 		buf_addc(s->out, c);
@@ -93,7 +94,7 @@ on_error(void *arg, const char *text, ...)
 void
 html_text(struct buf *out, struct slice html, struct slice charset)
 {
-	struct sink sink = { .out = out };
+	struct sink sink = { .out = out, .start = out->len };
 	xmlSAXHandler sax = { .startElement = on_start,
 		.endElement = on_end,
 		.characters = on_text,
@@ -119,10 +120,11 @@ html_text(struct buf *out, struct slice html, struct slice charset)
 		if (handler != NULL)
 			xmlSwitchToEncoding(ctxt, handler);
 	}
-	htmlCtxtUseOptions(ctxt, HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING |
-				     HTML_PARSE_NONET | HTML_PARSE_NOIMPLIED);
-	htmlParseChunk(ctxt, html.p, (int)html.len, 1);
+	htmlCtxtUseOptions(ctxt,
+	    HTML_PARSE_RECOVER | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING | HTML_PARSE_NONET);
+	htmlParseChunk(ctxt, html.p, (int)html.len, 0);
+	htmlParseChunk(ctxt, "", 0, 1);
 	htmlFreeParserCtxt(ctxt);
-	if (sink.new_line)
+	if (sink.new_line && out->len > sink.start)
 		buf_addc(out, '\n');
 }
