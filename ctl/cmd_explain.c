@@ -16,6 +16,7 @@ static const struct {
 	bool needs_conf; /* else the default file need not be there; conf is NULL then */
 } kinds[] = {
 	{ "link", explain_link, true },
+	{ "log", explain_log, false },
 	{ "reply", explain_reply, false },
 	{ "report", explain_report, false },
 };

@@ -13,6 +13,7 @@
 #include "common/conf.h"
 
 int explain_link(const struct conf *conf, int argc, char **argv);
+int explain_log(const struct conf *conf, int argc, char **argv);
 int explain_reply(const struct conf *conf, int argc, char **argv);
 int explain_report(const struct conf *conf, int argc, char **argv);
 

@@ -26,7 +26,7 @@ static const struct command commands[] = {
 	    "read the configuration as the programs do; errors with file and line" },
 	{ "directives", cmd_directives, "directives [-m]",
 	    "all directives, who acts on each, and defaults" },
-	{ "explain", cmd_explain, "explain link [-c file] url ...\nexplain reply [-c file] text ...\nexplain report [-c file] file ...",
+	{ "explain", cmd_explain, "explain link [-c file] url ...\nexplain log [-c file] file ...\nexplain reply [-c file] text ...\nexplain report [-c file] file ...",
 	    "what a tracked URL holds, or an inbound mail reports, as lines of JSON" },
 	{ "genkey", cmd_genkey,
 	    "genkey dkim -s selector -d domain [-a rsa-sha256 | ed25519-sha256 | both]\n"

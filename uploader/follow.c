@@ -576,34 +576,45 @@ advance(struct follow *f, size_t n)
 	f->files[f->cur].offset += (off_t)n;
 }
 
+/* A writer that does not append leaves a hole behind when its file is cut. */
+static void
+skip_hole(struct follow *f)
+{
+	size_t n = f->start;
+
+	while (n < f->end && f->buf[n] == '\0')
+		n++;
+	advance(f, n - f->start);
+}
+
 /* The line at the start of the buffer; false: it is not whole. */
 static bool
 whole_line(struct follow *f, struct slice *line)
 {
-	const char *p = f->buf + f->start;
-	size_t n = f->end - f->start;
-	const char *lf = memchr(p, '\n', n);
+	for (;;) {
+		const char *p, *lf;
+		size_t n;
 
-	while (lf != NULL && (f->skipping || (size_t)(lf - p) > FOLLOW_LINE_MAX)) {
-		advance(f, (size_t)(lf - p) + 1);
-		f->skipping = false;
+		if (!f->skipping)
+			skip_hole(f);
 		p = f->buf + f->start;
 		n = f->end - f->start;
-		lf = memchr(p, '\n', n);
-	}
-	if (lf == NULL) {
-		if (n > FOLLOW_LINE_MAX) {
-			f->skipping = true;
-			advance(f, n);
+		lf = n == 0 ? NULL : memchr(p, '\n', n);
+		if (lf == NULL) {
+			if (n > FOLLOW_LINE_MAX) {
+				f->skipping = true;
+				advance(f, n);
+			}
+			return false;
 		}
-		return false;
+		f->line = (size_t)(lf - p) + 1;
+		if (!f->skipping && f->line <= FOLLOW_LINE_MAX + 1) {
+			*line = (struct slice){ p, f->line - 1 };
+			return true;
+		}
+		advance(f, f->line);
+		f->skipping = false;
 	}
-	f->line = (size_t)(lf - p) + 1;
-	*line = (struct slice){ p, f->line - 1 };
-	/* A writer that does not append leaves a hole behind when its file is cut. */
-	while (line->len > 0 && line->p[0] == '\0')
-		*line = slice_skip(*line, 1);
-	return true;
 }
 
 int
