@@ -530,6 +530,7 @@ report_read(struct report_reader *rr, struct slice mail, struct report *out)
 	encoded_word_decode(&rr->scratch, slice_head(rr->head.subject, MAX_SUBJECT));
 	out->subject = report_keep(rr, buf_slice(&rr->scratch));
 	out->text = rr->found.text;
+	out->before = report_text_before(&rr->found);
 	decide(rr, &ps, &s, &ret, out);
 	if (out->format == NULL)
 		out->format = "";

@@ -73,7 +73,8 @@ struct report {
 	struct slice reporting_mta;
 	size_t n_rcpts;
 	struct report_rcpt *rcpts;
-	struct slice text; /* for people, before the quoted message; for classifying and patterns */
+	struct slice text;   /* for people, before the quoted message; raw, lines end with LF */
+	struct slice before; /* of it, up to the last recipient that it names */
 
 	/* the message that it is about */
 	struct slice message_id;    /* without <> */

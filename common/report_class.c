@@ -1,5 +1,7 @@
 #include "common/report_class.h"
 
+#define TEXT_MAX 4096 /* more is not classified */
+
 /* Undetermined, soft and generic: another text may know more. */
 static bool
 is_vague(unsigned bounce_class)
@@ -21,6 +23,7 @@ void
 report_class(const struct classifier *c, const struct report *r, const struct report_rcpt *rcpt,
     struct classification *out)
 {
+	const struct slice texts[] = { r->before, r->text };
 	struct classification other;
 
 	if (rcpt->action == DSN_DELIVERED || rcpt->action == DSN_RELAYED ||
@@ -29,8 +32,10 @@ report_class(const struct classifier *c, const struct report *r, const struct re
 		return;
 	}
 	classify_dsn(c, rcpt->status, rcpt->diagnostic, out);
-	if (is_vague(out->bounce_class) && r->text.len > 0) {
-		classify_dsn(c, (struct slice){ 0 }, slice_head(r->text, 4096), &other);
+	for (size_t i = 0; i < COUNT(texts) && is_vague(out->bounce_class); i++) {
+		if (texts[i].len == 0)
+			continue;
+		classify_dsn(c, (struct slice){ 0 }, slice_head(texts[i], TEXT_MAX), &other);
 		if (!is_vague(other.bounce_class))
 			*out = other;
 	}

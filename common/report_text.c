@@ -5,6 +5,7 @@
 
 #define REASON_MAX    4096
 #define LINE_MAX_LOOK 512
+#define WORDS_BEFORE  1024
 
 static struct slice
 span(struct slice s, size_t from, size_t to)
@@ -466,6 +467,15 @@ scan_line(struct report_text *t, size_t start, size_t end, const struct slice *s
 	}
 }
 
+struct slice
+report_text_before(const struct report_text *t)
+{
+	for (size_t i = t->n; i-- > 0;)
+		if (t->found[i].rank == t->best)
+			return slice_head(t->text, t->found[i].line_end);
+	return slice_head(t->text, 0);
+}
+
 void
 report_text_begin(struct report_text *t, struct slice text, const struct slice *skip, size_t n_skip)
 {
@@ -646,6 +656,24 @@ has_reply(const struct report_text_rcpt *r)
 	return r->code != 0 || r->status.len > 0;
 }
 
+/*
+ * The paragraph that the address stands in; if that is all that is in it, the text before it, to
+ * which it is the end: "Remote host is not responding. The following did not receive it: ..."
+ */
+static struct slice
+words_around(const struct report_text *t, const struct report_text_found *f)
+{
+	struct slice p = slice_trim(paragraph_at(t->text, f->line));
+	size_t from = f->line > WORDS_BEFORE ? f->line - WORDS_BEFORE : 0;
+
+	if (p.len > f->address.len + 8)
+		return slice_head(p, REASON_MAX);
+	if (from > 0) { /* whole lines */
+		from += slice_find(slice_skip(t->text, from), '\n');
+	}
+	return slice_trim(span(t->text, from, f->line_end));
+}
+
 void
 report_text_about(const struct report_text *t, struct slice address, struct report_text_rcpt *r)
 {
@@ -675,9 +703,7 @@ report_text_about(const struct report_text *t, struct slice address, struct repo
 		if (has_reply(&before))
 			*r = before;
 		else if (!says_something(r->reason))
-			r->reason =
-			    slice_head(slice_trim(paragraph_at(t->text, t->found[mentioned].line)),
-				REASON_MAX);
+			r->reason = words_around(t, &t->found[mentioned]);
 	}
 	r->address = address;
 }

@@ -67,4 +67,7 @@ int report_text_next(struct report_text *t, struct report_text_rcpt *r);
 void report_text_about(
     const struct report_text *t, struct slice address, struct report_text_rcpt *r);
 
+/* The text up to the last recipient; what gateways add stands behind it. */
+struct slice report_text_before(const struct report_text *t);
+
 #endif
