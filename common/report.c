@@ -175,7 +175,7 @@ returns_a_message(
 	bool daemon;
 
 	if ((!ps->has_returned && rr->found.quoted.len == 0) || ret->fields == 0 ||
-	    rr->found.best < REPORT_TEXT_NAMED || rr->found.n == 0)
+	    (rr->found.n > 0 && rr->found.best < REPORT_TEXT_NAMED))
 		return false;
 	address_first(slice_head(from, 4096), &rr->address, NULL);
 	buf_init(&lower, MAX_VALUE);
@@ -212,8 +212,8 @@ as_text(struct report_reader *rr, const struct report_parts *ps, const struct re
 	}
 	report_read_failed(rr, action);
 	/* An address in a sentence is little to go by. */
-	if (rr->n_rcpts == 0 &&
-	    (s->daemon || s->null_path || rr->found.best > REPORT_TEXT_MENTIONED))
+	if (rr->n_rcpts == 0 && (s->daemon || s->null_path || rr->found.n == 0 ||
+				    rr->found.best > REPORT_TEXT_MENTIONED))
 		report_read_text(rr, ret, action);
 	if (rr->n_rcpts == 0)
 		return false;

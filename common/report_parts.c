@@ -165,7 +165,9 @@ take_text(
 		ps->has_returned = true;
 		return;
 	}
-	if (slice_eqi(p->disposition, SLICE_LIT("attachment")) && ps->plain_seen)
+	/* Of what is attached only "details.txt", which some use for a delivery-status part. */
+	if (slice_eqi(p->disposition, SLICE_LIT("attachment")) && ps->plain_seen &&
+	    (body.len == 0 || memmem(body.p, body.len, "-Recipient:", 11) == NULL))
 		return;
 	ps->plain_seen = true;
 	report_add_text(rr, body, p->encoding, p->content_type, false);

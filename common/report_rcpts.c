@@ -400,6 +400,10 @@ report_find_missing(struct report_reader *rr, const struct returned *ret)
 	struct report_text_rcpt said;
 	size_t n;
 
+	for (size_t i = 0; i < rr->n_rcpts && rr->n_rcpts > 1; i++)
+		if (rr->rcpts[i].rcpt.len == 0)
+			rr->rcpts[i].rcpt =
+			    rr->rcpts[i].final.len > 0 ? rr->rcpts[i].final : rr->rcpts[i].original;
 	if (rr->n_rcpts != 1 || rr->rcpts[0].rcpt.len > 0)
 		return;
 	if (rr->head.n_failed == 1 &&

@@ -169,16 +169,15 @@ report_words_failure_text(struct slice text)
 static const char *const auto_starts[] = { "auto:", "autoreply", "auto-reply", "auto reply",
 	"automatic reply", "automatic response", "auto response", "auto-response", "autoresponse",
 	"automatische antwort", "automatic answer", "out of office", "out of the office",
-	"out-of-office", "vacation", "on vacation", "i am on vacation", "away from", "i am away",
-	"i'm away", "abwesenheit", "abwesend", "nicht im b", "autom. antwort",
-	"automatisch antwoord", "automatisch bericht", "afwezig", "absence", "absent du",
-	"réponse automatique", "reponse automatique", "message d'absence", "respuesta autom",
-	"fuera de la oficina", "fuera de oficina", "risposta automatica", "fuori ufficio",
-	"resposta autom", "fora do escrit", "autosvar", "automatiskt svar", "automaattinen",
-	"automatyczna odpowied", "automatická odpov", "autorepl", "auto antwort",
-	"automática:", "automatikus v", "automatisk svar", "fravær", "i am out of", "i'm out of",
-	"holiday", "автоответ", "автоматич", "自動応答", "自动回复", "自動回覆", "自動返信",
-	"[autoreply", "[auto-reply", "[auto" };
+	"out-of-office", "on vacation", "i am on vacation", "away from my", "i am away", "i'm away",
+	"abwesenheit", "abwesend", "nicht im b", "autom. antwort", "automatisch antwoord",
+	"automatisch bericht", "afwezig", "absence du", "absent du", "réponse automatique",
+	"reponse automatique", "message d'absence", "respuesta autom", "fuera de la oficina",
+	"fuera de oficina", "risposta automatica", "fuori ufficio", "resposta autom",
+	"fora do escrit", "autosvar", "automatiskt svar", "automaattinen", "automatyczna odpowied",
+	"automatická odpov", "autorepl", "auto antwort", "automática:", "automatikus v",
+	"automatisk svar", "fravær", "i am out of", "i'm out of", "автоответ", "автоматич",
+	"自動応答", "自动回复", "自動回覆", "自動返信", "[autoreply", "[auto-reply", "[auto]" };
 
 /* Behind "Re: ", in brackets, at the end. */
 static const char *const auto_anywhere[] = { "autoreply", "auto-reply", "auto reply",
@@ -192,9 +191,9 @@ static const char *const auto_texts[] = { "out of the office", "out of office", 
 	"automatically generated reply", "automated response", "automated reply", "auto-reply",
 	"autoreply", "auto reply", "auto response", "nicht im büro", "abwesen", "im urlaub",
 	"je suis absent", "en vacances", "fuera de la oficina", "de vacaciones", "maternity leave",
-	"do not reply to this", "thank you for your e", "thank you for contacting",
-	"we have received your", "your message has been received", "no longer with",
-	"no longer works", "left the company", "i will be away", "i am away", "vacation" };
+
+	"no longer with", "no longer works", "left the company", "i will be away", "i am away",
+	"vacation" };
 
 static const char *const challenges[] = { "boxbe", "bluebottle", "spamarrest", "spam arrest",
 	"challenge-response", "challenge/response", "confirm that you are human", "are a human",

@@ -87,6 +87,8 @@ def fold_header(mail, r):
 
 def more_headers(mail, r):
     h, b = split(mail)
+    if not well_formed(h):
+        return None
     extra = [b'Received: from a.gw.example (a.gw.example [192.0.2.9])\n\tby b.gw.example with ESMTP id X%d;\n\tMon, 2 Mar 2026 10:00:00 +0000' % r.randrange(9999),
              b'X-Spam-Status: No, score=-1.9', b'X-Virus-Scanned: by filter.example',
              b'Authentication-Results: mx.example; spf=none smtp.mailfrom=""', b'X-Gateway-Note: checked']

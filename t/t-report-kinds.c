@@ -39,11 +39,11 @@ static const struct row {
 	    "m1@sender.example" },
 	{ "DSN without its end",
 	    DAEMON REPORT "--B\nContent-Type: message/delivery-status\n\nFinal-Recipient: rfc822; "
-	                  "anna@dest.example\nAction: failed\n",
+			  "anna@dest.example\nAction: failed\n",
 	    REPORT_BOUNCE, "anna@dest.example", "" },
 	{ "DSN without boundaries",
 	    DAEMON REPORT "Sorry.\n\nReporting-MTA: dns; mx.example\n\nFinal-Recipient: rfc822; "
-	                  "anna@dest.example\nAction: failed\n\n" RETURNED,
+			  "anna@dest.example\nAction: failed\n\n" RETURNED,
 	    REPORT_BOUNCE, "anna@dest.example", "m1@sender.example" },
 	{ "DSN, base64",
 	    DAEMON REPORT
@@ -54,12 +54,12 @@ static const struct row {
 	{ "DSN with the original before it",
 	    DAEMON REPORT "--B\nContent-Type: message/rfc822\n\n" RETURNED
 			  "\n--B\nContent-Type: message/delivery-status\n\nFinal-Recipient: "
-	                  "rfc822; anna@dest.example\nAction: failed\n\n--B--\n",
+			  "rfc822; anna@dest.example\nAction: failed\n\n--B--\n",
 	    REPORT_BOUNCE, "anna@dest.example", "m1@sender.example" },
 	{ "DSN with the header only",
 	    DAEMON REPORT "--B\nContent-Type: message/delivery-status\n\nFinal-Recipient: rfc822; "
-	                  "anna@dest.example\nAction: failed\n\n--B\nContent-Type: "
-	                  "text/rfc822-headers\n\n" RETURNED "\n--B--\n",
+			  "anna@dest.example\nAction: failed\n\n--B\nContent-Type: "
+			  "text/rfc822-headers\n\n" RETURNED "\n--B--\n",
 	    REPORT_BOUNCE, "anna@dest.example", "m1@sender.example" },
 	{ "DSN that a gateway has wrapped",
 	    DAEMON MIXED
@@ -71,29 +71,29 @@ static const struct row {
 	    REPORT_BOUNCE, "anna@dest.example", "m1@sender.example" },
 	{ "DSN of a DSN",
 	    DAEMON REPORT "--B\nContent-Type: message/delivery-status\n\nFinal-Recipient: rfc822; "
-	                  "outer@dest.example\nAction: failed\n\n--B\nContent-Type: "
-	                  "message/rfc822\n\nMessage-ID: <outer@x>\nFrom: MAILER-DAEMON@y.example\n"
+			  "outer@dest.example\nAction: failed\n\n--B\nContent-Type: "
+			  "message/rfc822\n\nMessage-ID: <outer@x>\nFrom: MAILER-DAEMON@y.example\n"
 			  "Content-Type: multipart/report; boundary=C\n\n--C\nContent-Type: "
-	                  "message/delivery-status\n\nFinal-Recipient: rfc822; "
-	                  "inner@dest.example\nAction: failed\n\n--C--\n\n--B--\n",
+			  "message/delivery-status\n\nFinal-Recipient: rfc822; "
+			  "inner@dest.example\nAction: failed\n\n--C--\n\n--B--\n",
 	    REPORT_BOUNCE, "outer@dest.example", "outer@x" },
 	{ "delivered",
 	    DAEMON REPORT "--B\nContent-Type: message/delivery-status\n\nFinal-Recipient: rfc822; "
-	                  "anna@dest.example\nAction: delivered\nStatus: 2.0.0\n\n--B--\n",
+			  "anna@dest.example\nAction: delivered\nStatus: 2.0.0\n\n--B--\n",
 	    REPORT_SUCCESS, "anna@dest.example", "" },
 	{ "internationalised",
 	    DAEMON REPORT "--B\nContent-Type: message/global-delivery-status\n\nFinal-Recipient: "
-	                  "utf-8; \xe5\xb0\x8f@dest.example\nAction: failed\n\n--B\nContent-Type: "
-	                  "message/global-headers\n\n" RETURNED "\n--B--\n",
+			  "utf-8; \xe5\xb0\x8f@dest.example\nAction: failed\n\n--B\nContent-Type: "
+			  "message/global-headers\n\n" RETURNED "\n--B--\n",
 	    REPORT_BOUNCE, "\xe5\xb0\x8f@dest.example", "m1@sender.example" },
 	{ "the mail system's own X-Failed-Recipients",
 	    DAEMON "X-Failed-Recipients: anna@dest.example,\n carl@dest.example\n\nSorry.\n",
 	    REPORT_BOUNCE, "anna@dest.example carl@dest.example", "" },
 	{ "HTML alone",
 	    DAEMON "Content-Type: "
-	           "text/html\n\n<html><head><title>x@y.example</title></head><body><p>Delivery "
-	           "failed:</p><p><a href=\"mailto:q@r.example\">anna@dest.example</a></p><p>550 "
-	           "5.1.1 unknown</p></body></html>\n",
+		   "text/html\n\n<html><head><title>x@y.example</title></head><body><p>Delivery "
+		   "failed:</p><p><a href=\"mailto:q@r.example\">anna@dest.example</a></p><p>550 "
+		   "5.1.1 unknown</p></body></html>\n",
 	    REPORT_BOUNCE, "anna@dest.example", "" },
 	{ "header lines that have lost their folds",
 	    "Received: from a\nby b with ESMTP id 1\nReturn-Path: <>\nFrom: "
@@ -121,7 +121,7 @@ static const struct row {
 
 	{ "vacation",
 	    PERSON "Subject: Out of Office: March\nAuto-Submitted: auto-replied\n\nBack on Monday. "
-	           "Ask carl@dest.example.\n",
+		   "Ask carl@dest.example.\n",
 	    REPORT_AUTO_REPLY, "", "" },
 	{ "vacation, by its subject",
 	    PERSON "Subject: Automatische Antwort: March\n\nBis Montag.\n", REPORT_AUTO_REPLY, "",
@@ -141,20 +141,20 @@ static const struct row {
 	    REPORT_ORDINARY, "", "" },
 	{ "a person asks about a bounce",
 	    PERSON "Subject: Re: Undelivered Mail\n\nI got this:\n\n<anna@dest.example>: 550 5.1.1 "
-	           "unknown\n\nWhat is it?\n",
+		   "unknown\n\nWhat is it?\n",
 	    REPORT_ORDINARY, "", "" },
 	{ "a person passes a DSN on",
 	    PERSON "Subject: Fwd: Undelivered Mail Returned to Sender\n" MIXED
 		   "--B\nContent-Type: text/plain\n\nSee below.\n\n--B\nContent-Type: "
-	           "message/rfc822\n\n" DAEMON
+		   "message/rfc822\n\n" DAEMON
 		   "Content-Type: multipart/report; boundary=C\n\n--C\nContent-Type: "
-	           "message/delivery-status\n\nFinal-Recipient: rfc822; anna@dest.example\nAction: "
-	           "failed\n\n--C--\n\n--B--\n",
+		   "message/delivery-status\n\nFinal-Recipient: rfc822; anna@dest.example\nAction: "
+		   "failed\n\n--C--\n\n--B--\n",
 	    REPORT_ORDINARY, "", "" },
 	{ "a person passes a DSN on, and says so only in the text",
 	    PERSON "Subject: Undelivered Mail Returned to Sender\n" MIXED
 		   "--B\nContent-Type: text/plain\n\nCould not be delivered to: "
-	           "anna@dest.example\n\n--B\nContent-Type: message/rfc822\n\n" DAEMON
+		   "anna@dest.example\n\n--B\nContent-Type: message/rfc822\n\n" DAEMON
 		   "\nSorry\n\n--B--\n",
 	    REPORT_ORDINARY, "", "" },
 	{ "a receipt for reading",
@@ -170,6 +170,20 @@ static const struct row {
 	    "192.0.2.7\nAuto-Submitted: auto-generated\n\nSpam from 192.0.2.7 was sent to "
 	    "trap@isp.example.\n",
 	    REPORT_ORDINARY, "", "" },
+	{ "news of holidays", PERSON "Subject: Vacation rentals from 99\n\nBook now.\n",
+	    REPORT_ORDINARY, "", "" },
+	{ "a machine's notice",
+	    "Return-Path: <>\nFrom: noreply@isp.example\nTo: n@s.example\nSubject: Your "
+	    "report\nAuto-Submitted: auto-generated\n\nThank you for contacting us. Do not reply "
+	    "to this mail.\n",
+	    REPORT_ORDINARY, "", "" },
+	{ "a report from an ordinary address, with the message",
+	    "From: sysadmin@mx.example\nTo: news@sender.example\nSubject: Undeliverable "
+	    "Message\n" MIXED
+	    "--B\nContent-Type: text/plain\n\nMessage could not be delivered to mobile.\nError: No "
+	    "valid recipients for this MM\n\n--B\nContent-Type: message/rfc822\n\n" RETURNED
+	    "\n--B--\n",
+	    REPORT_BOUNCE, "anna@dest.example", "m1@sender.example" },
 	{ "nothing", "", REPORT_ORDINARY, "", "" },
 	{ "a header without a body", "Subject: x\n", REPORT_ORDINARY, "", "" },
 };
@@ -223,7 +237,7 @@ test_patterns(struct report_reader *rr)
 	report_set_patterns(rr, p, NULL);
 	report_read(rr,
 	    SLICE_LIT("From: robot@x.example\nSubject: hm\n\nhello\ngone: anna@dest.example 552 "
-	              "5.2.2 full\n"),
+		      "5.2.2 full\n"),
 	    &r);
 	ok(r.kind == REPORT_BOUNCE && r.n_rcpts == 1 &&
 		slice_eq(r.rcpts[0].rcpt, SLICE_LIT("anna@dest.example")) &&
