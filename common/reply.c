@@ -511,21 +511,25 @@ ip_at(struct slice s, size_t i)
 		return 0;
 	if (before != ':' || i < 2 || s.p[i - 2] != ':')
 		n = ip6_at(slice_skip(s, i));
-	return n > 0 ? n : ip4_at(slice_skip(s, i));
+	if (n == 0)
+		n = ip4_at(slice_skip(s, i));
+	/* Before '@' it is a local part. */
+	return at(s, i + n) == '@' ? 0 : n;
 }
 
 /* No byte is looked at more than a fixed number of times. */
 void
 reply_mask(struct slice raw, struct buf *out)
 {
-	size_t n, looked, tried = 0;
+	size_t n, looked, tried = 0, behind = 0; /* the end of what was masked last */
 
 	for (size_t i = 0; i < raw.len; i += n) {
 		n = 0;
-		if (i >= tried && may_begin(raw, i)) {
+		if (i >= tried && (i == behind || may_begin(raw, i))) {
 			n = mail_at(slice_skip(raw, i), &looked);
 			if (n > 0) {
 				buf_adds(out, MASKED_MAIL);
+				behind = i + n;
 				continue;
 			}
 			tried = i + looked;
@@ -533,6 +537,7 @@ reply_mask(struct slice raw, struct buf *out)
 		n = ip_at(raw, i);
 		if (n > 0) {
 			buf_adds(out, MASKED_IP);
+			behind = i + n;
 			continue;
 		}
 		buf_addc(out, raw.p[i]);

@@ -173,12 +173,12 @@ quantifier(struct walk *w, unsigned *least)
 		return false;
 	take(w);
 	if (c == '{') {
-		/* Without a digit, '{' stands for itself. */
-		if (look(w) < '0' || look(w) > '9')
-			w->lost = true;
+		/* What is not {m}, {m,} or {m,n} stands for itself; too rare to tell apart here. */
 		*least = look(w) >= '1' && look(w) <= '9';
-		while (w->rest.len > 0 && take(w) != '}')
-			;
+		while ((look(w) >= '0' && look(w) <= '9') || look(w) == ',')
+			take(w);
+		if (take(w) != '}' || w->rest.p[-2] == '{')
+			w->lost = true;
 	}
 	if (look(w) == '?' || look(w) == '+')
 		take(w);

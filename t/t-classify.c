@@ -274,7 +274,7 @@ errors(void)
 		{ "a 10 other\nA 10 other\n",
 		    "t:2: 'A': an id or category is up to 63 of the characters a-z, 0-9 and '-'" },
 		{ "a 10 Other\n", "t:1: 'Other': an id or category is up to 63 of the characters "
-		                  "a-z, 0-9 and '-'" },
+				  "a-z, 0-9 and '-'" },
 		{ "a 11 other\n", "t:1: '11' is no bounce class" },
 		{ "a x other\n", "t:1: 'x' is no bounce class" },
 		{ "a 10 other\n\na 10 other\n", "t:3: rule a is there already, in line 1" },
@@ -489,6 +489,8 @@ words_of_expressions(void)
 		{ "foo.{0,30}barbaz", "barbaz" },
 		{ "fo{2}b", "fo" },
 		{ "fo{0,2}b", "f" },
+		{ "fob{2|bad", "" },
+		{ "fob{}bad", "" },
 		{ "\\bfoo\\b", "foo" },
 		{ "a\\.b", "a.b" },
 		{ "[abc]de[^]]f", "de" },

@@ -165,6 +165,8 @@ masks(void)
 		{ "no @ address", "no @ address" },
 		{ "see https://example.com/?m=anna@example.net&x=1",
 		    "see https://example.com/?...@...&x=1" },
+		{ "<x@exam%l@SMTP", "<...@......@..." },
+		{ "::ff5\xff\xffion@host 192.0.2.1@host", "a.b.c.d...@... ...@..." },
 		{ "jürgen@exämple.de x", "...@... x" },
 		{ "[192.0.2.1] blocked", "[a.b.c.d] blocked" },
 		{ "IP=192.0.2.1 - no", "IP=a.b.c.d - no" },
