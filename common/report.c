@@ -185,12 +185,37 @@ returns_a_message(
 	return !daemon && from.len > 0;
 }
 
+/* A delivery-status part in the text, and the returned message behind it. */
+static bool
+as_fields_in_text(struct report_reader *rr, struct returned *ret, struct report *out)
+{
+	struct slice fields = report_fields_in_text(buf_slice(&rr->text));
+	struct returned behind;
+	size_t header;
+
+	if (fields.len == 0)
+		return false;
+	report_text_quote(fields, &header);
+	report_returned_in_text(slice_skip(fields, header), &behind);
+	if (behind.message_id.len > 0) {
+		*ret = behind;
+		report_take_returned(rr, out, ret);
+	}
+	report_read_dsn(rr, fields, out);
+	report_find_missing(rr, ret);
+	if (rr->n_rcpts == 0 || rr->rcpts[0].rcpt.len == 0) {
+		rr->n_rcpts = 0;
+		return false;
+	}
+	finish(rr, out, any_failure(rr) ? REPORT_BOUNCE : REPORT_SUCCESS, "dsn");
+	return true;
+}
+
 static bool
 as_text(struct report_reader *rr, const struct report_parts *ps, const struct report_sender *s,
     struct returned *ret, struct report *out)
 {
 	enum dsn_action action = report_text_action(rr);
-	struct slice fields;
 
 	if (ps->has_mdn || (s->forward && !s->daemon))
 		return false;
@@ -200,16 +225,8 @@ as_text(struct report_reader *rr, const struct report_parts *ps, const struct re
 	if (rr->head.n_failed == 0 && !s->bounce_subject &&
 	    !report_words_bounce_text(buf_slice(&rr->lower)))
 		return false;
-	fields = report_fields_in_text(buf_slice(&rr->text));
-	if (fields.len > 0) {
-		report_read_dsn(rr, slice_head(fields, REPORT_MAX_PART), out);
-		report_find_missing(rr, ret);
-		if (rr->n_rcpts > 0 && rr->rcpts[0].rcpt.len > 0) {
-			finish(rr, out, any_failure(rr) ? REPORT_BOUNCE : REPORT_SUCCESS, "dsn");
-			return true;
-		}
-		rr->n_rcpts = 0;
-	}
+	if (as_fields_in_text(rr, ret, out))
+		return true;
 	report_read_failed(rr, action);
 	/* An address in a sentence is little to go by. */
 	if (rr->n_rcpts == 0 && (s->daemon || s->null_path || rr->found.n == 0 ||

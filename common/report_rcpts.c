@@ -376,20 +376,21 @@ struct slice
 report_fields_in_text(struct slice text)
 {
 	static const char *const starts[] = {
-		"\nFinal-Recipient:", "\nOriginal-Recipient:", "\nReporting-MTA:"
+		"Final-Recipient:", "Original-Recipient:", "Reporting-MTA:"
 	};
-	const char *first = NULL;
+	struct slice rest = text, line, first = slice_head(text, 0);
 
-	for (size_t i = 0; i < COUNT(starts); i++) {
-		const char *at =
-		    text.len > 0 ? memmem(text.p, text.len, starts[i], strlen(starts[i])) : NULL;
-
-		if (at != NULL && (first == NULL || at < first))
-			first = at;
+	for (struct slice at = rest; slice_line(&rest, &line); at = rest) {
+		for (size_t i = 0; i < COUNT(starts); i++) {
+			if (!slice_startsi(line, slice_str(starts[i])))
+				continue;
+			if (first.len == 0)
+				first = at;
+			if (i < 2) /* a recipient: it is one */
+				return first;
+		}
 	}
-	if (first == NULL || memmem(text.p, text.len, "-Recipient:", 11) == NULL)
-		return slice_head(text, 0);
-	return before_quote(slice_skip(text, (size_t)(first - text.p)));
+	return slice_head(text, 0);
 }
 
 /* Recipients that the DSN names without a domain, or not at all. */
