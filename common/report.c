@@ -250,6 +250,20 @@ feedback_rcpt(struct report_reader *rr, struct slice address)
 	r->rcpt = r->original = address;
 }
 
+/* Many reports name nobody; what the message says itself is better than nothing. */
+static void
+feedback_from_original(struct report_reader *rr, const struct returned *ret)
+{
+	const struct slice fields[] = { ret->complained, ret->delivered_to, ret->to };
+
+	for (size_t i = 0; i < COUNT(fields) && rr->n_rcpts == 0; i++) {
+		struct slice address = report_first_address(rr, fields[i]);
+
+		if (address.len > 0 && !arf_is_redacted(address))
+			feedback_rcpt(rr, address);
+	}
+}
+
 static bool
 as_feedback(struct report_reader *rr, const struct report_parts *ps, const struct returned *ret,
     struct report *out)
@@ -283,8 +297,7 @@ as_feedback(struct report_reader *rr, const struct report_parts *ps, const struc
 		if (value.len > 0)
 			feedback_rcpt(rr, value);
 	}
-	if (rr->n_rcpts == 0 && ret->complained.len > 0)
-		feedback_rcpt(rr, report_first_address(rr, ret->complained));
+	feedback_from_original(rr, ret);
 	auth = slice_startsi(out->feedback_type, SLICE_LIT("auth-failure")) ||
 	       slice_startsi(out->feedback_type, SLICE_LIT("dmarc")) ||
 	       slice_startsi(out->feedback_type, SLICE_LIT("dkim"));
@@ -313,8 +326,7 @@ as_jmrp(struct report_reader *rr, const struct report_parts *ps, const struct re
 		return false;
 	if (!ps->has_returned)
 		return false;
-	if (ret->complained.len > 0)
-		feedback_rcpt(rr, report_first_address(rr, ret->complained));
+	feedback_from_original(rr, ret);
 	out->feedback_type = SLICE_LIT("abuse");
 	finish(rr, out, REPORT_FEEDBACK, "jmrp");
 	return true;
