@@ -17,7 +17,7 @@ from email.parser import BytesParser
 WIDTH = 52
 HEADERS = ["From", "Subject", "X-Job", "X-Signalpost-ID", "Content-Transfer-Encoding", "DKIM-Signature"]
 FIELDS = ["type", "event_id", "timestamp", "message_id", "rcpt_to", "msg_from", "friendly_from", "campaign_id",
-          "user_agent", "ip_address", "target_link_url", "target_link_name", "subject", "binding", "binding_group", "sending_ip", "routing_domain", "recv_method", "msg_size",
+          "error_code", "bounce_class", "raw_reason", "num_retries", "queue_time", "user_agent", "ip_address", "target_link_url", "target_link_name", "subject", "binding", "binding_group", "sending_ip", "routing_domain", "recv_method", "msg_size",
           "subaccount_id"]
 
 
