@@ -519,8 +519,30 @@ decide(struct report_reader *rr, const struct report_parts *ps, const struct rep
 					   : "auto");
 }
 
-void
-report_read(struct report_reader *rr, struct slice mail, struct report *out)
+/*
+ * A gateway that wraps reports says itself that it is a mail system, and so does what it wraps;
+ * a person who passes one on does not.
+ */
+static bool
+wraps_a_report(struct report_reader *rr, const struct report_parts *ps,
+    const struct report_sender *s, const struct report *out)
+{
+	struct buf lower;
+	bool daemon;
+
+	if (!ps->has_message || ps->has_dsn || ps->has_inner_dsn || ps->has_arf ||
+	    rr->head.n_failed > 0 || rr->found.n > 0 || (!s->daemon && !s->null_path) || s->forward)
+		return false;
+	buf_init(&lower, MAX_VALUE);
+	report_lower(&lower, out->original_from);
+	daemon = report_words_daemon(buf_slice(&lower));
+	buf_free(&lower);
+	return daemon;
+}
+
+/* Returns what has to be read instead, if anything; `inner`: this is it. */
+static struct slice
+read_one(struct report_reader *rr, struct slice mail, bool inner, struct report *out)
 {
 	struct report_parts ps = { 0 };
 	struct report_sender s;
@@ -560,7 +582,19 @@ report_read(struct report_reader *rr, struct slice mail, struct report *out)
 	out->subject = report_keep(rr, buf_slice(&rr->scratch));
 	out->text = rr->found.text;
 	out->before = report_text_before(&rr->found);
+	if (!inner && wraps_a_report(rr, &ps, &s, out))
+		return ps.returned;
 	decide(rr, &ps, &s, &ret, out);
 	if (out->format == NULL)
 		out->format = "";
+	return (struct slice){ "", 0 };
+}
+
+void
+report_read(struct report_reader *rr, struct slice mail, struct report *out)
+{
+	struct slice inner = read_one(rr, mail, false, out);
+
+	if (inner.len > 0)
+		read_one(rr, inner, true, out);
 }

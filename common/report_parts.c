@@ -272,7 +272,7 @@ take_inner(struct report_reader *rr, struct report_parts *ps, struct mime_part *
 	if (p->is_root) {
 		if (!ps->has_returned) {
 			ps->returned = message_header(ps->mail, p);
-			ps->has_returned = true;
+			ps->has_returned = ps->has_message = true;
 		} else if (ps->has_inner_dsn && !ps->has_inner_returned) {
 			ps->inner_returned = message_header(ps->mail, p);
 			ps->has_inner_returned = true;

@@ -56,7 +56,8 @@ struct report_parts {
 	struct slice inner_dsn;      /* lies in a message that is attached */
 	struct slice inner_returned; /* and what that one is about */
 	bool has_dsn, has_arf, has_returned, has_inner_dsn, has_inner_returned, has_mdn;
-	bool report; /* the mail is a multipart/report */
+	bool has_message; /* `returned` is a whole message, to the end of the mail */
+	bool report;      /* the mail is a multipart/report */
 	bool html_seen, plain_seen;
 	struct slice html_body, html_type;
 	enum transfer html_encoding;

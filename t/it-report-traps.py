@@ -11,7 +11,7 @@ BUILD = os.environ.get('builddir', '.')
 SIGNALPOST = os.path.join(BUILD, 'signalpost')
 CPU_S = 1.0
 MEMORY = 64 << 20
-SANITIZED = os.environ.get('SANITIZED', '') == 'yes'
+SLOW = int(os.environ.get('SIGNALPOST_TEST_SLOW', '1'))  # over 1: a sanitizer is in it
 
 HEAD = b'Return-Path: <>\nFrom: MAILER-DAEMON@mx.example\nTo: b@sender.example\nSubject: Undelivered Mail Returned to Sender\n'
 STATUS = (b'Content-Type: message/delivery-status\n\nReporting-MTA: dns; mx.example\n\nFinal-Recipient: rfc822; anna@dest.example\n'
@@ -122,8 +122,7 @@ def main():
             good = found >= 0 if events is None else found == events
             # The command holds the mail in memory; the reader's own is what is bounded.
             own = memory - base - 2 * size
-            if not SANITIZED:
-                good = good and cpu <= CPU_S and own <= MEMORY
+            good = good and cpu <= CPU_S * SLOW and (SLOW > 1 or own <= MEMORY)
             n += 1
             failed += not good
             worst = max(worst, cpu)

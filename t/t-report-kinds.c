@@ -77,6 +77,13 @@ static const struct row {
 			  "message/delivery-status\n\nFinal-Recipient: rfc822; "
 			  "inner@dest.example\nAction: failed\n\n--C--\n\n--B--\n",
 	    REPORT_BOUNCE, "outer@dest.example", "outer@x" },
+	{ "words that a gateway has wrapped",
+	    DAEMON MIXED
+	    "--B\nContent-Type: text/plain\n\nThis came in.\n\n--B\nContent-Type: "
+	    "message/rfc822\n\nFrom: MAILER-DAEMON@in.example\nTo: news@sender.example\nSubject: "
+	    "failure notice\n\n<anna@dest.example>:\n550 5.1.1 unknown\n\n--- Below this line is a "
+	    "copy of the message.\n\n" RETURNED "\n--B--\n",
+	    REPORT_BOUNCE, "anna@dest.example", "m1@sender.example" },
 	{ "delivered",
 	    DAEMON REPORT "--B\nContent-Type: message/delivery-status\n\nFinal-Recipient: rfc822; "
 			  "anna@dest.example\nAction: delivered\nStatus: 2.0.0\n\n--B--\n",
