@@ -66,9 +66,18 @@ rotate() { # rotate N: by rename, and Postfix opens a new one
 	[ ! -f "$D/mta/log" ] || mv "$D/mta/log" "$D/mta/log.$1"
 	postfix_reload mta
 }
-rotate_copy() { # rotate_copy N: logrotate's copytruncate
+postlogd() { # prints the process that writes Postfix's log, if there is one now
+	master=$(tr -d ' \n' <"$D/mta/q/pid/master.pid")
+	for file in /proc/[0-9]*/stat; do
+		sed -n "s/^\([0-9]*\) (postlogd) [A-Z] $master .*/\1/p" "$file" 2>/dev/null
+	done
+}
+rotate_copy() { # rotate_copy N: logrotate's copytruncate, but nothing is written in between
+	writer=$(postlogd)
+	[ -z "$writer" ] || kill -STOP "$writer"
 	cp "$D/mta/log" "$D/mta/log.$1"
 	: >"$D/mta/log"
+	[ -z "$writer" ] || kill -CONT "$writer"
 }
 
 milter_start
@@ -94,7 +103,7 @@ uploader_start
 # ---- one by one ----
 
 python3 "$mail" send "$port" 0 30 2 "$D/first" 1
-out=$(python3 "$mail" wait "$D/collector.db" "$D/first" 60)
+out=$(python3 "$mail" wait "$D/collector.db" "$D/first" 120)
 is "30 messages, nothing in the way" "$(echo "$out" | sed -n 2p)" "0 problems"
 echo "$out" | sed 's/^/# /'
 

@@ -296,7 +296,7 @@ index_open(const char *path, struct err *e)
 	    run(ix,
 		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 		"PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;"
-		"PRAGMA journal_size_limit = 16777216",
+		"PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 16777216",
 		&why) < 0 ||
 	    prepare(ix, &why) < 0) {
 		if (ix->db == NULL)

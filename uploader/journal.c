@@ -77,6 +77,13 @@ journal_open(const char *dir, struct slice saved, int64_t since_s, struct err *e
 		journal_close(j);
 		return NULL;
 	}
+	/* New files are noticed from here on: before anything is looked for. */
+	rc = sd_journal_get_fd(j->sd);
+	if (rc < 0) {
+		failed(rc, "watch", e);
+		journal_close(j);
+		return NULL;
+	}
 	sd_journal_set_data_threshold(j->sd, JOURNAL_TEXT_MAX);
 	if (start(j, saved, since_s, e) < 0) {
 		journal_close(j);

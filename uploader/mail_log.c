@@ -122,13 +122,29 @@ saved_state(struct mail_log *l, const struct source *s)
 	return buf_slice(&l->state);
 }
 
-/* Since when lines may matter, if we have never read any: since the oldest message that waits. */
+static int catch_up(struct mail_log *l, struct err *e);
+
+/*
+ * Since when lines may matter, if we have never read any: since the oldest
+ * message that waits in the index, or may be in a segment that is open.
+ */
 static int64_t
 oldest_waiting(struct mail_log *l)
 {
 	struct index_counts counts;
+	struct err e;
+	int rc = 1;
 
-	return index_count(l->ix, &counts, NULL) < 0 ? 0 : counts.oldest_waiting_s;
+	while (rc > 0)
+		if (index_begin(l->ix, &e) < 0 || (rc = catch_up(l, &e)) < 0 ||
+		    index_commit(l->ix, &e) < 0) {
+			log_error("mail-log: %s", e.text);
+			index_rollback(l->ix);
+			break;
+		}
+	if (index_count(l->ix, &counts, NULL) == 0 && counts.oldest_waiting_s != 0)
+		return counts.oldest_waiting_s;
+	return l->horizon_us / 1000000;
 }
 
 static int
