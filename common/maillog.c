@@ -198,7 +198,7 @@ seconds_ms(struct slice v)
 	uint64_t exponent = 0;
 	size_t e = slice_find(v, 'e');
 
-	if (e < v.len && !slice_uint(slice_skip(v, e + 2), 12, &exponent))
+	if (e < v.len && !slice_uint(slice_skip(v, e + 2), 9, &exponent))
 		return -1;
 	v = slice_head(v, e);
 	for (; exponent > 0; exponent--)
@@ -208,7 +208,7 @@ seconds_ms(struct slice v)
 			point = true;
 			continue;
 		}
-		if (!is_digit(v.p[i]))
+		if (!is_digit(v.p[i]) || ms > INT64_MAX / 100)
 			return -1;
 		if (!point)
 			ms = ms * 10 + (v.p[i] - '0') * unit;

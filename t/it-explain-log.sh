@@ -1,0 +1,23 @@
+#!/bin/sh
+# What `signalpost explain log` says of logs of both MTAs; t/data/maillog/NAME.json is what it
+# should say. UPDATE=1 writes those anew.
+# shellcheck source=t/lib/it.sh disable=SC2154
+. "${srcdir:-.}/t/lib/it.sh"
+it_begin explain-log
+TZ=UTC0
+export TZ
+for log in "$src"/t/data/maillog/*.log; do
+	name=$(basename "$log" .log)
+	cp "$log" "$D/$name"
+	# Stamps without a year are read in the light of the file's own time.
+	touch -d '2026-11-23 00:00:00 UTC' "$D/$name"
+	"$build/signalpost" explain log "$D/$name" >"$D/$name.json" 2>&1
+	[ -z "${UPDATE:-}" ] || cp "$D/$name.json" "$src/t/data/maillog/$name.json"
+	is "$name" "$(cat "$D/$name.json")" "$(cat "$src/t/data/maillog/$name.json")"
+done
+is "from standard input" "$("$build/signalpost" explain log - <"$src/t/data/maillog/rsyslog.log" | wc -l | tr -d ' ')" \
+	"$(wc -l <"$src/t/data/maillog/rsyslog.json" | tr -d ' ')"
+out=$("$build/signalpost" explain log "$D/none" 2>&1)
+is "no such file" "$?" 1
+has "is named" "$out" "$D/none: No such file"
+it_done
