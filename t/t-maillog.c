@@ -138,6 +138,10 @@ static const struct {
 	     "dsn=5.0.0, status=SOFTBOUNCE (host h[1.2.3.4] said: 550 no (in reply to RCPT TO"),
 	    MAILLOG_DEFERRED, MAILLOG_REMOTE, "a@b", "", "h", "1.2.3.4", "5.0.0",
 	    "host h[1.2.3.4] said: 550 no (in reply to RCPT TO", 0 },
+	{ PF("smtp[1]: 0F0A2A7E926: to=<a@b>, relay=h[1.2.3.4]:25, "
+	     "delay=77777777777777777777.5e+09, "
+	     "dsn=2.0.0, status=sent (x)"),
+	    MAILLOG_SENT, MAILLOG_REMOTE, "a@b", "", "h", "1.2.3.4", "2.0.0", "x", -1 },
 	{ PF("local[1]: 0F0A2A7E926: to=<joe@here>, relay=local, delay=0, delays=0/0/0/0, "
 	     "dsn=2.0.0, "
 	     "status=sent (delivered to mailbox)"),
