@@ -64,7 +64,7 @@ static const struct {
 	    { "tempfail a@x 0 2500 192.0.2.1 452 22 452 4.2.2 Mailbox full",
 		"delivery b@x 0 2500 192.0.2.1",
 		"inband a@x 1 9000 - 554 22 554 5.4.7 [internal] message timeout (last transfail: "
-	        "452 "
+		"452 "
 		"4.2.2 Mailbox full)" } },
 	{ "expired: nobody listened",
 	    { AT("52", REFUSED), AT("53", TO("b@x") SENT), AT("59", EXPIRED) },
@@ -73,7 +73,7 @@ static const struct {
 	      "Connection refused",
 		"delivery b@x 0 2500 192.0.2.1",
 		"inband a@x 1 9000 - 554 24 554 5.4.7 [internal] message timeout (last transfail: "
-	        "451 "
+		"451 "
 		"4.4.1 [internal] connect to mx.x[192.0.2.1]:25: Connection refused)" } },
 	{ "expired: never tried", { AT("53", TO("b@x") SENT), AT("59", EXPIRED) },
 	    { "delivery b@x 0 2500 192.0.2.1",
@@ -112,10 +112,10 @@ static const struct {
 		  "relay=mx.x. [192.0.2.1], dsn=4.2.2, reply=452 4.2.2 Mailbox full, later, "
 		  "stat=Deferred: 452 4.2.2 Mailbox full, later"),
 		SM("59", "6AM6g557030850: 6AM6g557030851: sender notify: Cannot send message for 5 "
-	                 "days") },
+			 "days") },
 	    { "tempfail c@x 0 8000 192.0.2.1 452 22 452 4.2.2 Mailbox full, later",
 		"inband c@x 1 9000 - 554 22 554 5.4.7 [internal] message timeout (last transfail: "
-	        "452 "
+		"452 "
 		"4.2.2 Mailbox full, later)",
 		"inband d@x 0 9000 - 554 24 554 5.4.7 [internal] message timeout" } },
 	{ "refused by a later filter",

@@ -17,21 +17,22 @@
 #include "uploader/journal.h"
 #include "uploader/outcome.h"
 
-#define STEP_MS        30                /* of work in a step */
-#define STEP_LINES     64                /* between two looks at the clock */
-#define EVENTS_MAX     ((size_t)2 << 20) /* bytes of events in a step */
-#define POLL_BUSY_MS   200
-#define POLL_IDLE_MS   1000
-#define BUSY_MS        10000 /* what was read this long ago makes us look often */
-#define RETRY_MS       5000  /* after the disk or the index failed */
-#define TIDY_MS        30000
-#define SUMMARY_MS     60000
-#define RECOVER_MS     2000 /* a line waits for a segment: its writer may be dead */
-#define FREED_S        60   /* after the queue id is free no line of it comes any more */
-#define HORIZON_US     2000000
-#define OVERDUE_STEP   1000
-#define SEGMENT_MAX    ((size_t)64 << 20)
-#define WAIT_SURPLUS_S 30
+#define STEP_MS          30                /* of work in a step */
+#define STEP_LINES       64                /* between two looks at the clock */
+#define EVENTS_MAX       ((size_t)2 << 20) /* bytes of events in a step */
+#define POLL_BUSY_MS     200
+#define POLL_IDLE_MS     1000
+#define BUSY_MS          10000 /* what was read this long ago makes us look often */
+#define RETRY_MS         5000  /* after the disk or the index failed */
+#define TIDY_MS          30000
+#define SUMMARY_MS       60000
+#define RECOVER_MS       2000 /* a line waits for a segment: its writer may be dead */
+#define RECOVER_AGAIN_MS 10000
+#define FREED_S          60 /* after the queue id is free no line of it comes any more */
+#define HORIZON_US       2000000
+#define OVERDUE_STEP     1000
+#define SEGMENT_MAX      ((size_t)64 << 20)
+#define WAIT_SURPLUS_S   30
 
 struct source {
 	char *key; /* of its state in the index */
@@ -634,7 +635,7 @@ someone_waits(struct mail_log *l, int64_t now)
 	for (size_t i = 0; i < l->n_sources; i++)
 		if (l->sources[i].waits_ms != 0) {
 			if (now - l->sources[i].waits_ms >= RECOVER_MS && now >= l->recover_ms) {
-				l->recover_ms = now + RECOVER_MS;
+				l->recover_ms = now + RECOVER_AGAIN_MS;
 				if (spool_recover(l->sp, recovered, NULL, &e) < 0)
 					log_error("%s", e.text);
 			}
