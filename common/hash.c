@@ -97,6 +97,16 @@ hash_free(struct hash *h)
 }
 
 uint64_t
+hash_fnv1a(struct slice in)
+{
+	uint64_t h = 0xcbf29ce484222325;
+
+	for (size_t i = 0; i < in.len; i++)
+		h = (h ^ (unsigned char)in.p[i]) * 0x100000001b3;
+	return h;
+}
+
+uint64_t
 hash_id63(struct slice in)
 {
 	unsigned char md[HASH_SHA256_SIZE];

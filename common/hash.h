@@ -22,6 +22,9 @@ void hash_add(struct hash *h, struct slice in);
 void hash_end(struct hash *h, unsigned char out[HASH_SHA256_SIZE]); /* frees h */
 void hash_free(struct hash *h); /* NULL is fine */
 
+/* FNV-1a, for tables in memory: quick, and nothing that an adversary could not collide. */
+uint64_t hash_fnv1a(struct slice in);
+
 /* The first 63 bits of the SHA-256 of `in`: an event id (0..2^63-1). */
 uint64_t hash_id63(struct slice in);
 

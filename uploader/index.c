@@ -163,20 +163,10 @@ done(struct index *ix, enum statement which, struct err *e)
 
 /* ---- who waits, roughly ---- */
 
-static uint64_t
-hash(struct slice s)
-{
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < s.len; i++)
-		h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3;
-	return h;
-}
-
 static struct slot *
 filter_of(const struct index *ix, struct slice queue_id)
 {
-	uint64_t h = hash(queue_id);
+	uint64_t h = hash_fnv1a(queue_id);
 
 	return &ix->filter[(h ^ h >> 32) % FILTER_SIZE];
 }

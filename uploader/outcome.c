@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/hash.h"
 #include "common/reply.h"
 
 /* Stamps have whole seconds, loggers are late, and so may a line be behind its message. */
@@ -158,21 +159,11 @@ expiry_event(struct outcome *o, const struct index_message *msg, const struct ma
 
 /* ---- what a line means for a recipient ---- */
 
-static uint64_t
-hash(struct slice s)
-{
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < s.len; i++)
-		h = (h ^ (unsigned char)s.p[i]) * 0x100000001b3;
-	return h;
-}
-
 static int
 deferred(struct outcome *o, const struct index_message *msg, const struct maillog_line *m,
     int64_t at_us, struct err *e)
 {
-	int64_t line = (int64_t)hash(m->text), apart = at_us - msg->last_us;
+	int64_t line = (int64_t)hash_fnv1a(m->text), apart = at_us - msg->last_us;
 
 	if (line == msg->last_line && apart <= REPEAT_US && apart >= -REPEAT_US) {
 		o->counts.repeats++;
@@ -315,7 +306,7 @@ lose(struct outcome *o, const struct index_message *msg, const struct maillog_li
 static int
 begins(struct outcome *o, const struct maillog_line *m, int64_t at_us, struct err *e)
 {
-	uint64_t id = hash(m->queue_id), *seen = &o->starts[id % OUTCOME_STARTS];
+	uint64_t id = hash_fnv1a(m->queue_id), *seen = &o->starts[id % OUTCOME_STARTS];
 	bool again = *seen == id && slice_eq(m->service, SLICE_LIT("cleanup"));
 
 	*seen = again ? 0 : id;
