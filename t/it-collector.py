@@ -1051,6 +1051,7 @@ def test_rights(c, top):
         f.write(text.replace('user ""', "user nobody"))
     nobody = pwd.getpwnam("nobody").pw_uid
     c.start()
+    c.wait_for("listening on")  # the port is open before the rights are dropped
     with open("/proc/%d/status" % c.process.pid) as f:
         uids = next(x for x in f if x.startswith("Uid:")).split()[1:]
     ok(uids == [str(nobody)] * 4, "it runs as nobody", uids)
