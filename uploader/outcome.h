@@ -22,7 +22,7 @@
 #include "common/classify.h"
 #include "common/err.h"
 #include "common/maillog.h"
-#include "uploader/index.h"
+#include "common/index.h"
 
 struct outcome_counts {
 	uint64_t deliveries, bounces, delays; /* events */

@@ -17,8 +17,8 @@
  * until its fate is known or the MTA says that the id is free; of two that wait
  * under the same id the older one is meant.
  */
-#ifndef UPLOADER_INDEX_H
-#define UPLOADER_INDEX_H
+#ifndef COMMON_INDEX_H
+#define COMMON_INDEX_H
 
 #include <stdint.h>
 

@@ -1,4 +1,4 @@
-#include "uploader/index.h"
+#include "common/index.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
