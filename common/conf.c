@@ -170,6 +170,8 @@ fixed_owner(struct builder *b, const struct conf_block *parent, const struct con
 		return &c->tracker;
 	case CONF_IN_MAIL_LOG:
 		return &c->mail_log;
+	case CONF_IN_INBOUND:
+		return &c->inbound;
 	default:
 		return NULL;
 	}
@@ -193,6 +195,7 @@ preset_all(struct builder *b)
 	preset(b, CONF_IN_COLLECTOR, &c->collector);
 	preset(b, CONF_IN_TRACKER, &c->tracker);
 	preset(b, CONF_IN_MAIL_LOG, &c->mail_log);
+	preset(b, CONF_IN_INBOUND, &c->inbound);
 	b->priv->source_defaults = defaults_of(b, CONF_IN_SOURCE, sizeof(struct conf_source));
 	b->priv->domain_defaults = defaults_of(b, CONF_IN_DOMAIN, sizeof(struct conf_domain));
 	gethostname(host, sizeof(host) - 1);
@@ -1093,6 +1096,26 @@ check_whole(struct builder *b)
 	}
 }
 
+/* What is forwarded to a processor's own address would come back to be forwarded. */
+static void
+check_forwards(struct builder *b)
+{
+	for (const struct conf_block *in = b->priv->root.blocks; in != NULL; in = in->next)
+		for (const struct conf_item *i = in->items; i != NULL; i = i->next) {
+			enum conf_relay relay;
+
+			if (in->scope != CONF_IN_PROCESSOR ||
+			    strncmp(i->row->name, "forward-", 8) != 0)
+				continue;
+			relay = conf_relay_for(b->conf, slice_str(i->text));
+			if ((relay == CONF_RELAY_BOUNCE || relay == CONF_RELAY_FEEDBACK) &&
+			    !fail(b, i->at, "%s: %s is in the address-list of <%s>: it would come back",
+				i->row->name, i->text,
+				relay == CONF_RELAY_BOUNCE ? "bounce-processor" : "feedback-loop-processor"))
+				return;
+		}
+}
+
 /* ---- loading ---- */
 
 static struct conf *
@@ -1138,6 +1161,10 @@ load(struct builder *b, struct conf_reader *reader)
 		build(b);
 		check_whole(b);
 	}
+	if (rc == 0 && b->n_errors == 0) {
+		conf_index(b->conf);
+		check_forwards(b);
+	}
 	buf_free(&b->text);
 	conf_args_free(&b->args);
 	conf_names_free(&b->family_warned);
@@ -1145,7 +1172,6 @@ load(struct builder *b, struct conf_reader *reader)
 		conf_free(b->conf);
 		return NULL;
 	}
-	conf_index(b->conf);
 	return b->conf;
 }
 

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <sys/socket.h>
 
+#include "common/buf.h"
 #include "common/err.h"
 #include "common/pattern.h"
 #include "common/slice.h"
@@ -240,6 +241,22 @@ struct conf_processor { /* <bounce-processor>, <feedback-loop-processor> */
 	struct conf_addresses addresses; /* address-list: address; and the lines of address-file, whole or local part */
 	const char *body_pattern_file;
 	bool log_match_info;
+	bool require_authenticated; /* ours: reports without an aligned DKIM signature that passes make no event */
+};
+
+/*
+ * <inbound>, ours: captured reports. What must go on goes to the relay by SMTP, with a
+ * null MAIL FROM and a sealed X-Signalpost-Onward header (onward.h). The relay is a
+ * listener of the MTA that asks the milter, which
+ *   - lets our own host (conf_onward_client()) send to a conf_is_forward() address;
+ *   - passes what comes from our own host with a seal that opens as it is, captures nothing of it;
+ *   - drops what comes from elsewhere with a seal that opens: it has been forwarded back to us.
+ */
+struct conf_inbound {
+	const char *onward_relay; /* IP:PORT; NULL: conf_onward_relay() finds it */
+	uint64_t onward_age_s;    /* how long it is tried; default 5d */
+	const char *dns_resolver; /* IP:PORT; NULL: the system's */
+	const char *dns_file;     /* instead of DNS: lines "NAME TEXT"; NULL: none */
 };
 
 struct conf_bounce_category { /* a line of <bounce-category-patterns>: /REGEX/ CATEGORY */
@@ -384,6 +401,7 @@ struct conf {
 	size_t n_pools;
 	struct conf_pool *pools;
 	struct conf_processor bounce, feedback;
+	struct conf_inbound inbound;
 	struct conf_bounce_categories bounce_categories;
 	const char *bounce_rules; /* NULL: CONF_BOUNCE_RULES, if there is such a file */
 	struct conf_milter milter;
@@ -452,6 +470,16 @@ enum conf_relay { CONF_RELAY_NO, CONF_RELAY_YES, CONF_RELAY_BOUNCE, CONF_RELAY_F
 enum conf_relay conf_relay_for(const struct conf *c, struct slice rcpt);
 
 /* The smtp-user behind an authenticated name, "user" or "user@realm" as the MTA gives it, or NULL. */
+/*
+ * Where what goes on is sent: onward-relay, else the first smtp-listener that is no submission
+ * port's (465, 587), on this host's own address; else 127.0.0.1:25.
+ */
+void conf_onward_relay(const struct conf *c, struct buf *address, unsigned *port);
+/* May this client be our uploader: a loopback address, or the relay's own? */
+bool conf_onward_client(const struct conf *c, const struct sockaddr *client);
+/* Is this an address of forward-unmatched-to or forward-errors-to? */
+bool conf_is_forward(const struct conf *c, struct slice rcpt);
+
 const struct conf_smtp_user *conf_user_find(const struct conf *c, const char *auth_user);
 
 const struct conf_vmta *conf_vmta_find(const struct conf *c, const char *name);

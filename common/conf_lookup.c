@@ -1,7 +1,9 @@
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/conf.h"
 #include "common/conf_private.h"
+#include "common/conf_value.h"
 #include "common/xalloc.h"
 
 #define DOMAIN_MAX 255 /* longer ones match only '*' */
@@ -213,6 +215,75 @@ conf_relay_for(const struct conf *c, struct slice rcpt)
 	if (domain_is_ours(c, r.domain) || in_addresses(c, &c->priv->relay_addresses, &r))
 		return CONF_RELAY_YES;
 	return CONF_RELAY_NO;
+}
+
+/* ---- what goes on ---- */
+
+static bool
+is_any_address(const char *ip)
+{
+	return ip[strspn(ip, "0.:")] == '\0';
+}
+
+void
+conf_onward_relay(const struct conf *c, struct buf *address, unsigned *port)
+{
+	const char *ip = "127.0.0.1";
+	struct slice given;
+
+	buf_clear(address);
+	*port = 25;
+	if (c->inbound.onward_relay != NULL &&
+	    conf_listen_parse(slice_str(c->inbound.onward_relay), &given, port)) {
+		buf_add(address, given);
+		return;
+	}
+	for (size_t i = 0; i < c->n_listeners; i++) {
+		const struct conf_listener *l = &c->listeners[i];
+
+		if (l->port == 465 || l->port == 587)
+			continue;
+		*port = l->port;
+		if (!is_any_address(l->address))
+			ip = l->address;
+		else if (strchr(l->address, ':') != NULL)
+			ip = "::1";
+		break;
+	}
+	buf_adds(address, ip);
+}
+
+bool
+conf_onward_client(const struct conf *c, const struct sockaddr *client)
+{
+	static const char *const loopback[] = { "127.0.0.0/8", "::1" };
+	struct cidr net;
+	struct buf relay;
+	unsigned port;
+	bool yes = false;
+
+	for (size_t i = 0; i < COUNT(loopback); i++)
+		if (cidr_parse(slice_str(loopback[i]), &net, NULL) == 0 && cidr_match(&net, client))
+			return true;
+	buf_init(&relay, 64);
+	conf_onward_relay(c, &relay, &port);
+	yes = cidr_parse(buf_slice(&relay), &net, NULL) == 0 && cidr_match(&net, client);
+	buf_free(&relay);
+	return yes;
+}
+
+bool
+conf_is_forward(const struct conf *c, struct slice rcpt)
+{
+	const struct conf_texts *lists[] = { &c->bounce.forward_unmatched_to,
+		&c->bounce.forward_errors_to, &c->feedback.forward_unmatched_to,
+		&c->feedback.forward_errors_to };
+
+	for (size_t k = 0; k < COUNT(lists); k++)
+		for (size_t i = 0; i < lists[k]->n; i++)
+			if (slice_eqi(slice_str(lists[k]->v[i]), rcpt))
+				return true;
+	return false;
 }
 
 /* ---- sources and domains ---- */

@@ -209,6 +209,7 @@ const struct conf_row conf_rows[] = {
 	{ "deliver-matched-email", P, T(bool), AT(conf_processor, deliver_matched), "no", MILTER | UPLOADER, LATER, .help = "deliver what was recognised; no: discard it" },
 	{ "forward-unmatched-to", P, T(address), AT(conf_processor, forward_unmatched_to), NULL, UPLOADER, REPEAT | LATER, .help = "forward what was not recognised" },
 	{ "forward-errors-to", P, T(address), AT(conf_processor, forward_errors_to), NULL, UPLOADER, REPEAT | LATER, .help = "forward what could not be read" },
+	{ "require-authenticated-reports", P, T(bool), AT(conf_processor, require_authenticated), "no", UPLOADER, 0, .help = "no events of a report without a DKIM signature that is valid and of the domain in its From:; it is then mail that was not recognised" },
 	{ "deliver-email", P, T(bool), TEXT_ONLY, NULL, UPLOADER, LATER, .help = "deprecated; say deliver-matched-email and deliver-unmatched-email" },
 #undef P
 	{ "domain", CONF_IN_ADDRESS_LIST, T(host), AT(conf_processor, domains), NULL, MILTER | MTA, REPEAT, .help = "all mail for this domain (the complete name)" },
@@ -275,6 +276,12 @@ const struct conf_row conf_rows[] = {
 	{ "rcpt-to", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "/REGEX/ virtual-mta=NAME, by the recipient" },
 	{ "header", CONF_IN_PATTERN_LIST, T(category), TEXT_ONLY, NULL, MILTER, REPEAT | LATER, .help = "NAME /REGEX/ virtual-mta=NAME, by a header" },
 	{ "", CONF_IN_BOUNCE_CATEGORIES, T(bounce_category), AT(conf_bounce_categories, n), NULL, UPLOADER, REPEAT | PATTERN, .help = "bounces whose status and text match are of this category; the first match counts" },
+#define I CONF_IN_INBOUND
+	{ "onward-relay", I, T(listen), AT(conf_inbound, onward_relay), "the first smtp-listener that is not 465 or 587, on this host", UPLOADER | MILTER | MTA, COMPUTED, .help = "where mail goes that is delivered or forwarded; a listener of the MTA that asks the milter" },
+	{ "onward-age", I, T(time), AT(conf_inbound, onward_age_s), "5d", UPLOADER, 0, 60, 31622400, .help = "how long that is tried before the mail goes to rejected/" },
+	{ "dns-resolver", I, T(listen), AT(conf_inbound, dns_resolver), "the first in /etc/resolv.conf", UPLOADER, COMPUTED, .help = "name server that is asked for the DKIM keys of reports" },
+	{ "dns-file", I, T(path), AT(conf_inbound, dns_file), NULL, UPLOADER, 0, .help = "DKIM keys of reports from this file instead of DNS: lines of SELECTOR._domainkey.DOMAIN and the text of its record" },
+#undef I
 #define A CONF_IN_ACCT_FILE
 	{ "records", A, T(list), TEXT_ONLY, NULL, NOTHING, 0, .help = "types of records" },
 	{ "record-fields", A, T(any), TEXT_ONLY, NULL, NOTHING, REPEAT, .help = "fields of a type" },
@@ -320,6 +327,7 @@ const struct conf_tag conf_tags[] = {
 	{ "mail-log", CONF_IN_MAIL_LOG, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_mail_log), false, false, UPLOADER, 0, "where the MTA logs, from which delivery, bounce and delay events are made. Without this block there are none" },
 	{ "pattern-list", CONF_IN_PATTERN_LIST, CONF_TAG_NAME, IN(GLOBAL), 1, false, true, MILTER, LATER, "choice of the virtual MTA by patterns" },
 	{ "bounce-category-patterns", CONF_IN_BOUNCE_CATEGORIES, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_bounce_categories), false, false, UPLOADER, 0, "categories of bounces: lines of /REGEX/ CATEGORY" },
+	{ "inbound", CONF_IN_INBOUND, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_inbound), false, false, UPLOADER, 0, "what becomes of mail for the processors" },
 	{ "acct-file", CONF_IN_ACCT_FILE, CONF_TAG_COMMAND, IN(GLOBAL), 1, false, false, NOTHING, 0, "PowerMTA's accounting files" },
 };
 /* clang-format on */

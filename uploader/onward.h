@@ -25,8 +25,12 @@
 
 /* ---- the files (onward_file.c) ---- */
 
+/*
+ * MAIL FROM is always <>, whoever sent it: what the MTA can not deliver must not be bounced to a
+ * stranger. The original sender goes into a header, X-Signalpost-Sender.
+ */
 struct onward_order {
-	struct slice from; /* MAIL FROM, without <>; "" for the null sender */
+	struct slice from; /* the original MAIL FROM, without <>; "" for the null sender */
 	size_t n_rcpts;    /* at least one */
 	struct slice *rcpts;
 	struct slice why; /* "matched", "unmatched" or "error", for the log */
