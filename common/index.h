@@ -49,6 +49,12 @@ int index_commit(struct index *ix, struct err *e); /* durable */
 void index_rollback(struct index *ix);
 
 /*
+ * Does anybody read the MTA's log? If not, nobody waits of those that are learned from
+ * now on. From index_open() on somebody does.
+ */
+void index_set_log(struct index *ix, bool read);
+
+/*
  * Keep a reception event. 1: it is new; 0: it was there, or has no queue id, or
  * no message id of ours; -1 and *e.
  */

@@ -15,7 +15,7 @@
 #include "uploader/answer.h"
 #include "uploader/backoff.h"
 #include "uploader/batch.h"
-#include "uploader/mail_log.h"
+#include "uploader/jobs.h"
 #include "uploader/report.h"
 #include "uploader/scan.h"
 #include "uploader/upload.h"
@@ -28,7 +28,7 @@ struct loop {
 	struct spool *sp;
 	struct scan scan;
 	struct upload *up;
-	struct mail_log *log; /* NULL: no <mail-log> */
+	struct jobs *jobs;
 	struct report report;
 	int signals; /* signalfd */
 	bool stop;
@@ -89,8 +89,8 @@ loop_open(struct conf *conf, struct spool *sp, struct err *e)
 		loop_close(l);
 		return NULL;
 	}
-	/* It has a thread, which libcurl's set-up must not meet. */
-	if (conf->mail_log.given && (l->log = mail_log_open(conf, sp, e)) == NULL) {
+	/* They have a thread, which libcurl's set-up must not meet. */
+	if ((l->jobs = jobs_open(conf, sp, e)) == NULL) {
 		loop_close(l);
 		return NULL;
 	}
@@ -103,7 +103,7 @@ loop_close(struct loop *l)
 {
 	if (l == NULL)
 		return;
-	mail_log_close(l->log);
+	jobs_close(l->jobs);
 	upload_close(l->up);
 	scan_close(&l->scan);
 	if (l->signals >= 0)
@@ -180,8 +180,7 @@ remove_segment(struct loop *l, const char *name, struct err *e)
 {
 	if (unlinkat(spool_events_fd(l->sp), name, 0) < 0 && errno != ENOENT)
 		return err_errno(e, "remove %s/events/%s", spool_dir(l->sp), name);
-	if (l->log != NULL)
-		mail_log_gone(l->log, name);
+	jobs_gone(l->jobs, name);
 	return file_sync_dir(spool_events_fd(l->sp), spool_dir(l->sp), e);
 }
 
@@ -274,7 +273,7 @@ learned(struct loop *l, const char *name, int64_t now)
 {
 	struct err e;
 
-	if (l->log == NULL || mail_log_learn(l->log, name, &e) == 0) {
+	if (jobs_before_upload(l->jobs, name, &e) == 0) {
 		l->unlearned_ms = 0;
 		return true;
 	}
@@ -411,16 +410,16 @@ finished(struct loop *l, const struct upload_result *r)
 
 /* ---- signals ---- */
 
-/* The mail log's settings are its own for as long as it is open. */
+/* The jobs' settings are their own for as long as they are open. */
 static bool
-reopen_log(struct loop *l, const struct conf *new, struct err *e)
+reopen_jobs(struct loop *l, const struct conf *new, struct err *e)
 {
-	struct mail_log *log = NULL;
+	struct jobs *jobs = jobs_open(new, l->sp, e);
 
-	if (new->mail_log.given && (log = mail_log_open(new, l->sp, e)) == NULL)
+	if (jobs == NULL)
 		return false;
-	mail_log_close(l->log);
-	l->log = log;
+	jobs_close(l->jobs);
+	l->jobs = jobs;
 	return true;
 }
 
@@ -432,7 +431,7 @@ reload(struct loop *l)
 
 	daemon_reloading(true);
 	new = conf_load(l->conf->file, &e);
-	if (new == NULL || !reopen_log(l, new, &e)) {
+	if (new == NULL || !reopen_jobs(l, new, &e)) {
 		log_error("%s; the old configuration stays in force", e.text);
 		conf_free(new);
 	} else {
@@ -490,16 +489,13 @@ turn(struct loop *l, struct err *e)
 {
 	struct pollfd fds[] = { { l->signals, POLLIN, 0 }, { l->scan.inotify, POLLIN, 0 } };
 	const struct upload_result *result;
-	int64_t now = clock_mono_ms(), wake;
+	int64_t now = clock_mono_ms(), wake, jobs_wake;
 
 	if (now >= l->interval_ms)
 		interval(l, now);
 	wake = send_next(l, now);
-	if (l->log != NULL) {
-		int64_t log_wake = mail_log_step(l->log);
-
-		wake = log_wake < wake ? log_wake : wake;
-	}
+	jobs_wake = jobs_step(l->jobs);
+	wake = jobs_wake < wake ? jobs_wake : wake;
 	if (upload_poll(l->up, fds, COUNT(fds), timeout_ms(l, wake, now), e) < 0)
 		return -1;
 	if (daemon_watchdog_ms() > 0)

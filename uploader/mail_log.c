@@ -1,15 +1,8 @@
 #include "uploader/mail_log.h"
 
-#include <dirent.h>
-#include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/clock.h"
-#include "common/event.h"
-#include "common/file.h"
 #include "common/log.h"
 #include "common/maillog.h"
 #include "common/xalloc.h"
@@ -17,22 +10,19 @@
 #include "uploader/journal.h"
 #include "uploader/outcome.h"
 
-#define STEP_MS          30                /* of work in a step */
-#define STEP_LINES       64                /* between two looks at the clock */
-#define EVENTS_MAX       ((size_t)2 << 20) /* bytes of events in a step */
-#define POLL_BUSY_MS     200
-#define POLL_IDLE_MS     1000
-#define BUSY_MS          10000 /* what was read this long ago makes us look often */
-#define RETRY_MS         5000  /* after the disk or the index failed */
-#define TIDY_MS          30000
-#define SUMMARY_MS       60000
-#define RECOVER_MS       2000 /* a line waits for a segment: its writer may be dead */
-#define RECOVER_AGAIN_MS 10000
-#define FREED_S          60 /* after the queue id is free no line of it comes any more */
-#define HORIZON_US       2000000
-#define OVERDUE_STEP     1000
-#define SEGMENT_MAX      ((size_t)64 << 20)
-#define WAIT_SURPLUS_S   30
+#define STEP_MS      30                /* of work in a step */
+#define STEP_LINES   64                /* between two looks at the clock */
+#define EVENTS_MAX   ((size_t)2 << 20) /* bytes of events in a step */
+#define POLL_BUSY_MS 200
+#define POLL_IDLE_MS 1000
+#define BUSY_MS      10000 /* what was read this long ago makes us look often */
+#define RETRY_MS     5000  /* after the disk or the index failed */
+#define TIDY_MS      30000
+#define SUMMARY_MS   60000
+#define RECOVER_MS   2000 /* a line waits for a segment: its writer may be dead */
+#define FREED_S      60   /* after the queue id is free no line of it comes any more */
+#define HORIZON_US   2000000
+#define OVERDUE_STEP 1000
 
 struct source {
 	char *key; /* of its state in the index */
@@ -47,24 +37,21 @@ struct source {
 
 struct mail_log {
 	const struct conf *conf;
-	struct spool *sp;
-	struct index *ix;
+	struct learn *learn; /* not ours */
+	struct index *ix;    /* its */
 	struct classifier *rules;
-	struct spool_writer *writer;
 	struct outcome outcome;
 	size_t n_sources;
 	struct source *sources;
 	size_t turn; /* whose it is */
 	enum maillog_mta mta;
 
-	int64_t horizon_us; /* all that was received until then is in the index */
-	bool looked;        /* in this step */
-	int64_t wait_ms;
-	int64_t retry_ms, read_ms, tidy_ms, summary_ms, recover_ms;
+	bool looked; /* in this step */
+	int64_t retry_ms, read_ms, tidy_ms, summary_ms;
 	bool failing; /* and it has been logged */
 	bool overran; /* a line waited in vain, and it has been logged */
 	struct outcome_counts said;
-	struct buf segment, store, state;
+	struct buf state;
 };
 
 /* ---- what the operator is told ---- */
@@ -123,8 +110,6 @@ saved_state(struct mail_log *l, const struct source *s)
 	return buf_slice(&l->state);
 }
 
-static int catch_up(struct mail_log *l, struct err *e);
-
 /*
  * Since when lines may matter, if we have never read any: since the oldest
  * message that waits in the index, or may be in a segment that is open.
@@ -137,7 +122,7 @@ oldest_waiting(struct mail_log *l)
 	int rc = 1;
 
 	while (rc > 0)
-		if (index_begin(l->ix, &e) < 0 || (rc = catch_up(l, &e)) < 0 ||
+		if (index_begin(l->ix, &e) < 0 || (rc = learn_more(l->learn, &e)) < 0 ||
 		    index_commit(l->ix, &e) < 0) {
 			log_error("mail-log: %s", e.text);
 			index_rollback(l->ix);
@@ -145,7 +130,7 @@ oldest_waiting(struct mail_log *l)
 		}
 	if (index_count(l->ix, &counts, NULL) == 0 && counts.oldest_waiting_s != 0)
 		return counts.oldest_waiting_s;
-	return l->horizon_us / 1000000;
+	return learn_horizon_us(l->learn) / 1000000;
 }
 
 static int
@@ -192,47 +177,23 @@ open_sources(struct mail_log *l, struct err *e)
 	return open_source(l, &l->sources[l->n_sources - 1], NULL, e);
 }
 
-static struct index *
-open_index(const struct conf *conf, const struct spool *sp, struct err *e)
-{
-	struct index *ix;
-	struct buf path;
-
-	buf_init(&path, BUF_NO_LIMIT);
-	if (conf->mail_log.index != NULL)
-		buf_adds(&path, conf->mail_log.index);
-	else
-		buf_printf(&path, "%s/index.db", spool_dir(sp));
-	ix = index_open(buf_str(&path), e);
-	buf_free(&path);
-	return ix;
-}
-
 struct mail_log *
-mail_log_open(const struct conf *conf, struct spool *sp, struct err *e)
+mail_log_open(const struct conf *conf, struct learn *learn, struct err *e)
 {
 	static const enum maillog_mta mta[] = {
 		[CONF_MTA_AUTO] = MAILLOG_ANY,
 		[CONF_MTA_POSTFIX] = MAILLOG_POSTFIX,
 		[CONF_MTA_SENDMAIL] = MAILLOG_SENDMAIL,
 	};
-	const struct spool_writer_options options = { conf->spool.segment_size,
-		(unsigned)conf->spool.segment_age_s * 1000, conf->spool.sync };
-	uint64_t least_s = conf->spool.segment_age_s + WAIT_SURPLUS_S;
 	struct mail_log *l = xcalloc(1, sizeof(*l));
-	uint64_t wait_s = conf->mail_log.wait_s > least_s ? conf->mail_log.wait_s : least_s;
 
 	l->conf = conf;
-	l->sp = sp;
+	l->learn = learn;
+	l->ix = learn_index(learn);
 	l->mta = mta[conf->mail_log.mta];
-	l->wait_ms = (int64_t)wait_s * 1000;
-	buf_init(&l->segment, SEGMENT_MAX);
-	buf_init(&l->store, EVENT_LINE_MAX);
 	buf_init(&l->state, 64 * 1024);
 	l->summary_ms = l->tidy_ms = clock_mono_ms();
-	if ((l->ix = open_index(conf, sp, e)) == NULL ||
-	    (l->rules = classify_open(conf, e)) == NULL ||
-	    (l->writer = spool_writer_open(sp, &options, e)) == NULL || open_sources(l, e) < 0) {
+	if ((l->rules = classify_open(conf, e)) == NULL || open_sources(l, e) < 0) {
 		mail_log_close(l);
 		return NULL;
 	}
@@ -255,129 +216,9 @@ mail_log_close(struct mail_log *l)
 	}
 	free(l->sources);
 	outcome_free(&l->outcome);
-	spool_writer_close(l->writer);
 	classify_close(l->rules);
-	index_close(l->ix);
-	buf_free(&l->segment);
-	buf_free(&l->store);
 	buf_free(&l->state);
 	free(l);
-}
-
-/* ---- segments into the index ---- */
-
-/* Most lines of a segment can be told from reception events without being parsed. */
-static bool
-may_be_reception(struct slice line)
-{
-	return memmem(line.p, line.len, "\"reception\"", 11) != NULL;
-}
-
-/* Within a transaction. */
-static int
-learn(struct mail_log *l, const char *name, struct err *e)
-{
-	struct slice rest, line;
-	struct event ev;
-
-	if (file_read(spool_events_fd(l->sp), name, &l->segment, e) < 0) {
-		/* Gone, or not to be read by anybody: it can't be waited for. */
-		log_warn("mail-log: %s", e->text);
-		return index_add_segment(l->ix, name, e);
-	}
-	rest = buf_slice(&l->segment);
-	while (slice_line(&rest, &line))
-		if (may_be_reception(line) && event_read(line, &ev, &l->store, NULL) == 0 &&
-		    ev.type == EVENT_RECEPTION && index_learn(l->ix, &ev, e) < 0)
-			return -1;
-	buf_free(&l->segment);
-	return index_add_segment(l->ix, name, e);
-}
-
-int
-mail_log_learn(struct mail_log *l, const char *segment, struct err *e)
-{
-	int rc = index_has_segment(l->ix, segment, e);
-
-	if (rc != 0)
-		return rc < 0 ? -1 : 0;
-	if (index_begin(l->ix, e) == 0 && learn(l, segment, e) == 0 && index_commit(l->ix, e) == 0)
-		return 0;
-	index_rollback(l->ix);
-	return -1;
-}
-
-void
-mail_log_gone(struct mail_log *l, const char *segment)
-{
-	/* A name that stays there for nothing does no harm. */
-	index_forget_segment(l->ix, segment, NULL);
-}
-
-/* When the oldest of the segments that are being written was begun; it is in their names. */
-static int64_t
-oldest_open(struct mail_log *l, int64_t now_us)
-{
-	int fd = openat(spool_open_fd(l->sp), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	const struct dirent *d;
-
-	if (dir == NULL) {
-		if (fd >= 0)
-			close(fd);
-		return INT64_MIN;
-	}
-	while ((d = readdir(dir)) != NULL) {
-		char *end;
-		int64_t us;
-
-		if (!spool_is_segment(d->d_name))
-			continue;
-		us = strtoll(d->d_name + 4, &end, 16);
-		if (us < now_us)
-			now_us = us;
-	}
-	closedir(dir);
-	return now_us;
-}
-
-/*
- * Read what has been closed, one segment a call, within a transaction. The open
- * ones are listed before the closed ones: what is closed in between is counted
- * as open. 1: there is more; 0: horizon_us is as new as can be; -1 and *e.
- */
-static int
-catch_up(struct mail_log *l, struct err *e)
-{
-	int64_t horizon = oldest_open(l, clock_wall_us());
-	char **names;
-	ssize_t n = spool_list(l->sp, &names, e), left = 0;
-	int rc = n < 0 ? -1 : 0;
-
-	for (ssize_t i = 0; i < n; i++) {
-		if (rc >= 0 && left == 0) {
-			rc = index_has_segment(l->ix, names[i], e);
-			if (rc == 0) {
-				rc = learn(l, names[i], e);
-				left++;
-			}
-		}
-		free(names[i]);
-	}
-	if (n >= 0)
-		free(names);
-	if (rc < 0)
-		return -1;
-	if (left == 0)
-		l->horizon_us = horizon;
-	return left > 0;
-}
-
-static void
-recovered(void *arg, const char *text)
-{
-	(void)arg;
-	log_warn("%s", text);
 }
 
 /* ---- lines ---- */
@@ -428,9 +269,9 @@ next_line(struct mail_log *l, struct source *s, struct line *out, int *budget, s
 static bool
 may_be_known_later(struct mail_log *l, struct source *s, int64_t at_us, int64_t now)
 {
-	if (l->horizon_us > at_us + HORIZON_US)
+	if (learn_horizon_us(l->learn) > at_us + HORIZON_US)
 		return false;
-	if (s->waits_ms == 0 || now - s->waits_ms < l->wait_ms)
+	if (s->waits_ms == 0 || now - s->waits_ms < learn_wait_ms(l->learn))
 		return true;
 	if (!l->overran)
 		log_warn("mail-log: a segment in events/open is older than wait-for-message: "
@@ -455,7 +296,7 @@ read_source(struct mail_log *l, struct source *s, int *budget, int64_t now, stru
 		    !may_be_known_later(l, s, line.at_us, now), e);
 		if (rc == 0 && !l->looked) {
 			/* Perhaps it is in a segment that was closed meanwhile. */
-			rc = catch_up(l, e);
+			rc = learn_more(l->learn, e);
 			l->looked = rc == 0;
 			if (rc < 0)
 				return -1;
@@ -504,8 +345,8 @@ save_sources(struct mail_log *l, struct err *e)
 static int
 finish(struct mail_log *l, struct err *e)
 {
-	if (l->outcome.n_lines > 0 &&
-	    spool_append(l->writer, buf_slice(&l->outcome.lines), l->outcome.n_lines, e) < 0)
+	if (l->outcome.n_lines > 0 && spool_append(learn_writer(l->learn),
+					  buf_slice(&l->outcome.lines), l->outcome.n_lines, e) < 0)
 		return -1;
 	if (save_sources(l, e) < 0 || index_commit(l->ix, e) < 0)
 		return -1;
@@ -589,7 +430,7 @@ tidy(struct mail_log *l, struct err *e)
 {
 	const struct conf_mail_log *c = &l->conf->mail_log;
 	int64_t now_s = clock_wall_s(), received_s = INT64_MIN;
-	int lost, more;
+	int lost;
 
 	/* Nobody is overdue while there are lines to read. */
 	if (all_at_end(l))
@@ -600,10 +441,9 @@ tidy(struct mail_log *l, struct err *e)
 	    &l->outcome, received_s, log_time_s(l) - FREED_S, now_s, OVERDUE_STEP, e);
 	if (lost < 0)
 		return -1;
-	more = index_trim(l->ix, now_s - (int64_t)c->index_age_s, (int64_t)c->index_size, e);
-	if (more < 0 || index_commit(l->ix, e) < 0)
+	if (index_commit(l->ix, e) < 0)
 		return -1;
-	return lost == OVERDUE_STEP || more > 0;
+	return lost == OVERDUE_STEP;
 }
 
 static int
@@ -630,15 +470,10 @@ step(struct mail_log *l, int64_t now, struct err *e)
 static bool
 someone_waits(struct mail_log *l, int64_t now)
 {
-	struct err e;
-
 	for (size_t i = 0; i < l->n_sources; i++)
 		if (l->sources[i].waits_ms != 0) {
-			if (now - l->sources[i].waits_ms >= RECOVER_MS && now >= l->recover_ms) {
-				l->recover_ms = now + RECOVER_AGAIN_MS;
-				if (spool_recover(l->sp, recovered, NULL, &e) < 0)
-					log_error("%s", e.text);
-			}
+			if (now - l->sources[i].waits_ms >= RECOVER_MS)
+				learn_recover(l->learn, now);
 			return true;
 		}
 	return false;

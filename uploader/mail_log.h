@@ -1,7 +1,7 @@
 /*
  * mail_log.h - the job of the uploader that turns the MTA's log into events:
  * sources (follow.h, journal.h) -> lines (maillog.h) -> what they mean
- * (outcome.h, index.h) -> the spool.
+ * (outcome.h, learn.h) -> the spool.
  *
  * What is on disk when the power goes, in this order: the segments' facts in the
  * index, before they are uploaded; events in the spool; then, in one transaction,
@@ -18,23 +18,13 @@
 
 #include "common/conf.h"
 #include "common/err.h"
-#include "common/spool.h"
+#include "uploader/learn.h"
 
 struct mail_log;
 
-/*
- * Opens index, rules and sources, and a writer (a thread) on the spool. `conf`
- * is used until the close. NULL and *e.
- */
-struct mail_log *mail_log_open(const struct conf *conf, struct spool *sp, struct err *e);
+/* Opens rules and sources. `conf` and `learn` are used until the close. NULL and *e. */
+struct mail_log *mail_log_open(const struct conf *conf, struct learn *learn, struct err *e);
 void mail_log_close(struct mail_log *l); /* NULL is fine */
-
-/*
- * Read a closed segment's messages into the index, if that has not been done:
- * to be called before it is uploaded. -1 and *e: not now.
- */
-int mail_log_learn(struct mail_log *l, const char *segment, struct err *e);
-void mail_log_gone(struct mail_log *l, const char *segment); /* it was uploaded and removed */
 
 /* Go on with the log, for some ten milliseconds. Returns when to come again, monotonic. */
 int64_t mail_log_step(struct mail_log *l);
