@@ -29,5 +29,6 @@ err_text(struct err *e, int errnum, const char *fmt, ...)
 		if ((unsigned char)*c < 0x20 || *c == 0x7f)
 			*c = '?';
 	memcpy(e->text, text, sizeof(text));
+	e->num = errnum;
 	errno = saved;
 }

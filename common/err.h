@@ -13,6 +13,7 @@
 
 struct err {
 	char text[512]; /* one line, no newline, truncated if longer */
+	int num;        /* the errno that it ends with, or 0 */
 };
 
 /*

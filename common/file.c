@@ -62,6 +62,17 @@ file_write_all(int fd, struct slice data)
 }
 
 int
+file_rename_new(int from, const char *old, int to, const char *new)
+{
+	if (renameat2(from, old, to, new, RENAME_NOREPLACE) == 0)
+		return 0;
+	/* NFS, for one. */
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	return linkat(from, old, to, new, 0) < 0 ? -1 : unlinkat(from, old, 0);
+}
+
+int
 file_sync_dir(int dirfd, const char *what, struct err *e)
 {
 	return fsync(dirfd) < 0 ? err_errno(e, "sync directory %s", what) : 0;

@@ -26,6 +26,12 @@ int file_write_all(int fd, struct slice data);
  */
 int file_replace(int dirfd, const char *name, struct slice data, mode_t mode, struct err *e);
 
+/*
+ * Rename that never replaces what is there (EEXIST then), also where the file system
+ * can't promise it. -1 with errno set.
+ */
+int file_rename_new(int from, const char *old, int to, const char *new);
+
 /* fsync an open directory. */
 int file_sync_dir(int dirfd, const char *what, struct err *e);
 

@@ -36,33 +36,22 @@ open_below(int parent, const char *name, struct err *e)
 	return fd < 0 ? err_errno(e, "%s", name) : fd;
 }
 
-/* Directories that only have to be there. */
-static int
-make_below(int parent, const char *name, const char *inner, struct err *e)
-{
-	int rc = 0, fd = open_below(parent, name, e);
-
-	if (fd < 0)
-		return -1;
-	if (inner != NULL)
-		rc = make_below(fd, inner, NULL, e);
-	close(fd);
-	return rc;
-}
-
 static int
 open_dirs(struct spool *sp, struct err *e)
 {
-	int rc = -1, root = open(sp->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int root = open(sp->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool good;
 
 	if (root < 0)
 		return err_errno(e, "open");
-	if ((sp->events = open_below(root, "events", e)) >= 0 &&
-	    (sp->open = open_below(sp->events, "open", e)) >= 0 &&
-	    (sp->rejected = open_below(root, "rejected", e)) >= 0)
-		rc = make_below(root, "inbound", "tmp", e);
+	good = (sp->events = open_below(root, "events", e)) >= 0 &&
+	       (sp->open = open_below(sp->events, "open", e)) >= 0 &&
+	       (sp->rejected = open_below(root, "rejected", e)) >= 0 &&
+	       (sp->inbound = open_below(root, "inbound", e)) >= 0 &&
+	       (sp->inbound_tmp = open_below(sp->inbound, "tmp", e)) >= 0 &&
+	       (sp->onward = open_below(sp->inbound, "onward", e)) >= 0;
 	close(root);
-	return rc;
+	return good ? 0 : -1;
 }
 
 struct spool *
@@ -71,7 +60,7 @@ spool_open(const char *dir, struct err *e)
 	struct spool *sp = xcalloc(1, sizeof(*sp));
 	struct err why;
 
-	*sp = (struct spool){ .dir = xstrdup(dir), .events = -1, .open = -1, .rejected = -1 };
+	*sp = (struct spool){ xstrdup(dir), -1, -1, -1, -1, -1, -1 };
 	if (file_mkdirs(dir, DIR_MODE, &why) < 0 || open_dirs(sp, &why) < 0) {
 		err_text(e, 0, "spool %s: %s", dir, why.text);
 		spool_close(sp);
@@ -80,17 +69,24 @@ spool_open(const char *dir, struct err *e)
 	return sp;
 }
 
+static void
+close_dir(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
 void
 spool_close(struct spool *sp)
 {
 	if (sp == NULL)
 		return;
-	if (sp->events >= 0)
-		close(sp->events);
-	if (sp->open >= 0)
-		close(sp->open);
-	if (sp->rejected >= 0)
-		close(sp->rejected);
+	close_dir(sp->events);
+	close_dir(sp->open);
+	close_dir(sp->rejected);
+	close_dir(sp->inbound);
+	close_dir(sp->inbound_tmp);
+	close_dir(sp->onward);
 	free(sp->dir);
 	free(sp);
 }
@@ -119,6 +115,24 @@ spool_rejected_fd(const struct spool *sp)
 	return sp->rejected;
 }
 
+int
+spool_inbound_fd(const struct spool *sp)
+{
+	return sp->inbound;
+}
+
+int
+spool_inbound_tmp_fd(const struct spool *sp)
+{
+	return sp->inbound_tmp;
+}
+
+int
+spool_onward_fd(const struct spool *sp)
+{
+	return sp->onward;
+}
+
 /* ---- names ---- */
 
 #define PREFIX "sp1-"
@@ -134,9 +148,8 @@ spool_is_segment(const char *name)
 	return strspn(name, "0123456789ABCDEF") == DIGITS && strcmp(name + DIGITS, SUFFIX) == 0;
 }
 
-/* A name that this process has not made yet, greater than all that it has. */
-static void
-new_name(char name[SPOOL_NAME_SIZE])
+uint64_t
+spool_file_number(void)
 {
 	static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 	static uint64_t last; /* under lock */
@@ -147,7 +160,14 @@ new_name(char name[SPOOL_NAME_SIZE])
 		number = last + 1;
 	last = number;
 	pthread_mutex_unlock(&lock);
-	snprintf(name, SPOOL_NAME_SIZE, PREFIX "%016llX" SUFFIX, (unsigned long long)number);
+	return number;
+}
+
+static void
+new_name(char name[SPOOL_NAME_SIZE])
+{
+	snprintf(name, SPOOL_NAME_SIZE, PREFIX "%016llX" SUFFIX,
+	    (unsigned long long)spool_file_number());
 }
 
 static int
@@ -204,7 +224,7 @@ spool_list(struct spool *sp, char ***names, struct err *e)
 /* ---- files in events/open/ ---- */
 
 int
-spool_file_lock(struct spool *sp, const char *name, int fd, struct err *e)
+spool_file_lock(int dirfd, const char *name, int fd, struct err *e)
 {
 	struct stat by_fd, by_path;
 
@@ -213,7 +233,7 @@ spool_file_lock(struct spool *sp, const char *name, int fd, struct err *e)
 	/* Whoever had the lock before us may have moved or removed the file. */
 	if (fstat(fd, &by_fd) < 0)
 		return err_errno(e, "%s", name);
-	if (fstatat(sp->open, name, &by_path, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(dirfd, name, &by_path, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_errno(e, "%s", name);
 	return by_fd.st_dev == by_path.st_dev && by_fd.st_ino == by_path.st_ino;
 }
@@ -232,7 +252,7 @@ create(struct spool *sp, char name[SPOOL_NAME_SIZE], struct err *e)
 	if (fd < 0)
 		return errno == EEXIST ? -2
 		                       : err_errno(e, "create %s/events/open/%s", sp->dir, name);
-	locked = spool_file_lock(sp, name, fd, e);
+	locked = spool_file_lock(sp->open, name, fd, e);
 	if (locked > 0)
 		return fd;
 	if (locked < 0)
@@ -259,17 +279,6 @@ spool_file_create(struct spool *sp, char name[SPOOL_NAME_SIZE], struct err *e)
 	return fd;
 }
 
-/* Rename that never replaces, also where the file system can't promise it (NFS). */
-static int
-rename_new(int from, const char *old, int to, const char *new)
-{
-	if (renameat2(from, old, to, new, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -1;
-	return linkat(from, old, to, new, 0) < 0 ? -1 : unlinkat(from, old, 0);
-}
-
 int
 spool_file_move(struct spool *sp, char name[SPOOL_NAME_SIZE], struct err *e)
 {
@@ -277,7 +286,7 @@ spool_file_move(struct spool *sp, char name[SPOOL_NAME_SIZE], struct err *e)
 
 	memcpy(target, name, sizeof(target));
 	for (int tries = 0; tries < TRIES; tries++) {
-		if (rename_new(sp->open, name, sp->events, target) == 0) {
+		if (file_rename_new(sp->open, name, sp->events, target) == 0) {
 			memcpy(name, target, sizeof(target));
 			return 0;
 		}

@@ -3,7 +3,7 @@
  *
  *	events/open/sp1-XXXXXXXXXXXXXXXX.json	being written (flock'ed by its writer)
  *	events/sp1-XXXXXXXXXXXXXXXX.json	closed segments, for the uploader
- *	inbound/ inbound/tmp/			captured reports
+ *	inbound/ inbound/tmp/ inbound/onward/	captured reports (inbound.h)
  *	rejected/				what could not be taken, with the reason
  *
  * A segment's name is a number in 16 upper-case hex digits (microseconds of its
@@ -30,6 +30,9 @@ const char *spool_dir(const struct spool *sp);
 int spool_events_fd(const struct spool *sp); /* directory descriptors; they stay the spool's */
 int spool_open_fd(const struct spool *sp);
 int spool_rejected_fd(const struct spool *sp);
+int spool_inbound_fd(const struct spool *sp);
+int spool_inbound_tmp_fd(const struct spool *sp);
+int spool_onward_fd(const struct spool *sp);
 
 /* Is this the name of a segment? */
 bool spool_is_segment(const char *name);

@@ -1,8 +1,8 @@
 /*
- * spool_file.h - segment files, for the spool's own writer and recovery only:
- * how they are named, locked, and moved from events/open/ to events/.
+ * spool_file.h - files of the spool, for those who write and recover them only: how
+ * they are named, locked, and moved from events/open/ to events/.
  *
- * Whoever writes to a file in events/open/ holds flock(LOCK_EX) on it. A file
+ * Whoever writes to a file in events/open/ or inbound/tmp/ holds flock(LOCK_EX) on it. A file
  * that is found there is somebody's until its lock was taken and its name was
  * seen to lead to it still; only then may it be changed, moved or removed.
  */
@@ -13,7 +13,7 @@
 
 struct spool {
 	char *dir;
-	int events, open, rejected; /* directory descriptors */
+	int events, open, rejected, inbound, inbound_tmp, onward; /* directory descriptors */
 };
 
 /*
@@ -23,10 +23,16 @@ struct spool {
 int spool_file_create(struct spool *sp, char name[SPOOL_NAME_SIZE], struct err *e);
 
 /*
- * Lock a file that is in events/open/ already. 1: it is ours; 0: somebody else
+ * For a new name: microseconds since 1970, but greater than any number that this
+ * process had before. Thread-safe.
+ */
+uint64_t spool_file_number(void);
+
+/*
+ * Lock a file that is in the directory already. 1: it is ours; 0: somebody else
  * has it, or it is no longer there; -1: *e.
  */
-int spool_file_lock(struct spool *sp, const char *name, int fd, struct err *e);
+int spool_file_lock(int dirfd, const char *name, int fd, struct err *e);
 
 /*
  * Move a segment to events/. If its name is taken there, it gets another one,

@@ -212,7 +212,7 @@ part(struct recovery *r, const char *name, int *fd, struct err *e)
 	p.good = openat(r->sp->open, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (p.good < 0)
 		return err_errno(e, "create %s", tmp);
-	if (spool_file_lock(r->sp, tmp, p.good, e) != 1)
+	if (spool_file_lock(r->sp->open, tmp, p.good, e) != 1)
 		rc = err_set(e, "lock %s", tmp);
 	if (rc == 0)
 		p.bad = openat(r->sp->rejected, name,
@@ -334,7 +334,7 @@ recover_file(struct recovery *r, const char *name, struct err *e)
 	fd = openat(r->sp->open, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_errno(e, "open");
-	locked = spool_file_lock(r->sp, name, fd, e);
+	locked = spool_file_lock(r->sp->open, name, fd, e);
 	if (locked <= 0) {
 		close(fd); /* a running program's: nothing to do, and nothing to say */
 		return locked;

@@ -24,6 +24,7 @@ enum token_kind {
 	TOKEN_OPEN = 'o',
 	TOKEN_INITIAL_OPEN = 'i',
 	TOKEN_UNSUBSCRIBE = 'u',
+	TOKEN_ONWARD = 'w', /* a captured report that goes on (onward.h) */
 };
 
 enum token_text { TOKEN_BASE64URL, TOKEN_BASE32 };

@@ -252,7 +252,7 @@ cmd_check(int argc, char **argv)
 	struct check c = { .conf = NULL };
 	struct conf *conf;
 	bool verbose = false;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	int opt, rc;
 
 	while ((opt = getopt(argc, argv, "c:v")) != -1)

@@ -80,7 +80,7 @@ count(void *arg, const char *text)
 static void
 own_rules(struct slice rules, struct slice line)
 {
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct classifier *c = classify_parse("f", rules, &e);
 	struct slice rest = rules, one;
 

@@ -87,7 +87,7 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice text = { (const char *)data, size };
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct conf *c = conf_parse("t", text, &e);
 
 	check((c == NULL) == (e.text[0] != '\0'));

@@ -79,7 +79,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct slice subject = { (const char *)data, size };
 	struct slice pattern = slice_cut(&subject, '\n');
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct regex *r;
 
 	network(pattern, subject);

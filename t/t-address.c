@@ -129,7 +129,7 @@ checking(void)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		int rc = address_check(slice_str(rows[i].in), &e);
 
 		ok(rc == (rows[i].error == NULL ? 0 : -1) &&
@@ -345,7 +345,7 @@ return_paths(void)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		struct buf out;
 		int rc;
 

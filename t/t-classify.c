@@ -51,7 +51,7 @@ shipped(void)
 {
 	struct classifier *c;
 	struct buf file;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	buf_init(&file, 1 << 20);
 	ok(file_read(AT_FDCWD, source_file("etc/bounce-rules"), &file, &e) == 0,
@@ -156,7 +156,7 @@ labelled_replies(void)
 	struct buf csv, labels, fields[5], reply;
 	struct slice rows, marks, line;
 	size_t n = 0, wrong = 0;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	buf_init(&csv, 1 << 20);
 	buf_init(&labels, 1 << 20);
@@ -239,7 +239,7 @@ conditions(void)
 		{ "421 x", 70, "rest", "other" },
 		{ "", 1, "none", "other" },
 	};
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct classifier *c = classify_parse("small", slice_str(small), &e);
 
 	if (!ok(c != NULL, "small rules %s", e.text))
@@ -297,7 +297,7 @@ errors(void)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		struct classifier *c = classify_parse("t", slice_str(rows[i].text), &e);
 
 		if (!ok(c == NULL && strcmp(e.text, rows[i].want) == 0, "%s", rows[i].want))
@@ -364,7 +364,7 @@ layers(void)
 	char path[4200], cwd[4000], text[8192];
 	struct classifier *c;
 	struct conf *conf;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	int dir = open(".", O_RDONLY | O_DIRECTORY);
 
 	if (getcwd(cwd, sizeof(cwd)) == NULL || dir < 0 ||

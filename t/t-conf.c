@@ -29,7 +29,7 @@ static void
 round_trip(const char *name, const struct conf *c)
 {
 	char *once = printed(c, false, true), *verbose = printed(c, true, true), *twice, *thrice;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct conf *again = conf_parse("printed", slice_str(once), &e);
 	struct conf *more = conf_parse("verbose", slice_str(verbose), &e);
 
@@ -64,7 +64,7 @@ whole_files(void)
 	char path[400];
 
 	for (size_t i = 0; i < COUNT(names); i++) {
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		struct conf *c = conf_load(data_file(names[i], path), &e);
 
 		if (ok(c != NULL, "%s: %s", names[i], e.text))
@@ -79,7 +79,7 @@ static void
 stored(void)
 {
 	char path[400];
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct conf *c = conf_load(data_file("everything.conf", path), &e);
 	const struct conf_rewrite_list *l;
 	const struct conf_pool *pool;
@@ -184,7 +184,7 @@ tracker(void)
 				   "machine-readers /m\n"
 				   "user \"\"\n"
 				   "</tracker>\n";
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct conf *c = conf_parse("t", slice_str(text), &e);
 
 	const struct conf_tracker *t;
@@ -218,7 +218,7 @@ mail_log(void)
 				   "wait-for-message 5m\n"
 				   "unknown-after 4d\n"
 				   "</mail-log>\n";
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct conf *c = conf_parse("t", slice_str(text), &e), *none;
 	const struct conf_mail_log *l;
 
@@ -298,7 +298,7 @@ tracking_base(void)
 static void
 defaults(void)
 {
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct conf *c = conf_parse("empty", slice_str(""), &e);
 	struct conf_domain d;
 	struct conf_source s;
@@ -562,7 +562,7 @@ static void
 error_texts(void)
 {
 	for (size_t i = 0; i < COUNT(messages); i++) {
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		struct conf *c = conf_parse("t", slice_str(messages[i].in), &e);
 		const char *want = messages[i].want == NULL ? "" : messages[i].want;
 
@@ -613,7 +613,7 @@ static void
 warning_texts(void)
 {
 	for (size_t i = 0; i < COUNT(remarks); i++) {
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		struct conf *c = conf_parse("t", slice_str(remarks[i].in), &e);
 		struct buf all;
 
@@ -668,7 +668,7 @@ static void
 refused(const struct conf_row *row, const char *name, const char *what, const char *line,
     const char *says)
 {
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct buf text, want;
 	struct conf *c;
 
@@ -914,7 +914,7 @@ urls(void)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct err e = { "" };
+		struct err e = { .text = "" };
 
 		ok((conf_upload_url_check(slice_str(rows[i].url), &e) == 0) == rows[i].good,
 		    "'%s' %s", rows[i].url, e.text);
@@ -1135,7 +1135,7 @@ static void
 all_errors(void)
 {
 	char path[200];
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct conf *c;
 	struct buf all;
 
@@ -1180,7 +1180,7 @@ static void
 limits(void)
 {
 	struct buf b;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct conf *c;
 
 	buf_init(&b, 64 << 20);

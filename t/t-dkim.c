@@ -733,7 +733,7 @@ refusals(void)
 			.domain = rows[i].domain,
 			.identity = slice_str(rows[i].identity) };
 		struct buf out;
-		struct err e = { "" };
+		struct err e = { .text = "" };
 
 		buf_init(&out, rows[i].room);
 		buf_adds(&out, "before");
@@ -866,7 +866,7 @@ static void
 refused_key(EVP_PKEY *pkey, bool public, const char *passphrase, const char *error)
 {
 	struct buf pem;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	to_pem(pkey, public, passphrase, &pem);
 	ok(pkey != NULL && dkim_key_parse("K", buf_slice(&pem), &e) == NULL &&
@@ -945,7 +945,7 @@ made_keys(void)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct buf pem, record;
 		struct dkim_key *k;
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		int rc;
 
 		buf_init(&pem, 10000);

@@ -133,7 +133,7 @@ static void
 written(void)
 {
 	struct event ev, back;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct buf again;
 
 	buf_init(&again, BUF_NO_LIMIT);
@@ -200,7 +200,7 @@ not_written(void)
 	memset(big, 'x', sizeof(big));
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		const char *w = cases[i].what;
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		struct event ev;
 		int rc;
 
@@ -390,7 +390,7 @@ refused(void)
 	};
 
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		struct event ev;
 		int rc = event_read(slice_str(cases[i].in), &ev, &store, &e);
 
@@ -411,7 +411,7 @@ spellings(void)
 	static const char subject[] = "\xc3\x9c \xf0\x9f\x98\x80 \xef\xbf\xbd \0./";
 	static const char nul[] = OPEN GOOD CLOSE "\0";
 	struct event ev;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	ok(event_read(slice_str(in), &ev, &store, &e) == 0, "other spellings %s", e.text);
 	ok(ev.event_id == 12 && ev.timestamp == 1549054731 && ev.bounce_class == 10 &&
@@ -436,7 +436,7 @@ samples(const char *file)
 	struct buf text, out, copy;
 	struct slice rest, in;
 	unsigned types = 0, n = 0;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	buf_init(&text, 1 << 20);
 	buf_init(&out, BUF_NO_LIMIT);

@@ -88,7 +88,7 @@ round_trips(const struct token_ring *r)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		char want[100];
 		struct link back, l = rows[i];
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		unsigned id = 999;
 		size_t plain = 0;
 
@@ -136,7 +136,7 @@ targets(const struct token_ring *r)
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct link back, l = { .kind = TOKEN_CLICK, .url = rows[i].url };
 		struct buf url, store, location;
-		struct err e = { "" };
+		struct err e = { .text = "" };
 
 		buf_init(&url, BUF_NO_LIMIT);
 		buf_init(&store, BUF_NO_LIMIT);
@@ -211,7 +211,7 @@ refused(const struct token_ring *r)
 	buf_init(&url, BUF_NO_LIMIT);
 	buf_adds(&url, "before");
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct err e = { "" };
+		struct err e = { .text = "" };
 
 		ok(link_make(r, BASE, &rows[i].link, &url, &e) < 0 &&
 			strcmp(e.text, rows[i].error) == 0 && strcmp(buf_str(&url), "before") == 0,
@@ -221,7 +221,7 @@ refused(const struct token_ring *r)
 	buf_init(&url, 50);
 	{
 		struct link l = { .kind = TOKEN_CLICK, .url = SLICE_LIT("http://x/") };
-		struct err e = { "" };
+		struct err e = { .text = "" };
 
 		ok(link_make(r, BASE, &l, &url, &e) < 0 && url.len == 0, "no room: %s", e.text);
 	}

@@ -43,7 +43,7 @@ main(void)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct msys_api m;
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		int rc;
 
 		msys_api_init(&m);

@@ -221,7 +221,7 @@ look_for(const struct row *r, const char *where, const struct buf *in, const cha
 static void
 run(const struct row *r, const struct conf *c, const struct token_ring *ring)
 {
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct sockaddr_in sin = { .sin_family = AF_INET };
 	struct conf_peer peer = { .addr = (const struct sockaddr *)&sin, .auth_user = r->auth };
 	struct signing_keys *keys = signing_keys_load(c, &e);
@@ -292,7 +292,7 @@ run(const struct row *r, const struct conf *c, const struct token_ring *ring)
 static void
 rejections(const struct token_ring *ring)
 {
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct conf *c = conf_parse("t.conf",
 	    SLICE_LIT("<signals>\napi-key 0123456789abcdef0123456789abcdef01234567\n</signals>\n"), &e);
 	struct outgoing_context ctx = { c, NULL, ring };
@@ -327,7 +327,7 @@ main(void)
 	char dir[] = "/tmp/t-outgoing.XXXXXX";
 	struct buf path, text;
 	struct token_ring *ring = NULL;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	buf_init(&path, 4096);
 	buf_init(&text, 65536);

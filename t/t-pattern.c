@@ -50,7 +50,7 @@ networks(void)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct cidr net;
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		struct buf out;
 		int rc = cidr_parse(slice_str(rows[i].in), &net, &e);
 
@@ -151,7 +151,7 @@ patterns(void)
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		struct domain_pattern p;
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		struct buf out;
 		int rc = domain_pattern_parse(slice_str(rows[i].in), &p, &e);
 
@@ -250,7 +250,7 @@ regexes(void)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		struct regex *r = regex_compile(slice_str(rows[i].regex), &e);
 
 		ok((r != NULL) == rows[i].compiles &&
@@ -299,7 +299,7 @@ int
 main(void)
 {
 	struct buf longest;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	networks();
 	network_matches();

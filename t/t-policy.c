@@ -46,7 +46,7 @@ load(const char *more)
 {
 	struct buf text;
 	struct conf *c;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	buf_init(&text, 65536);
 	buf_adds(&text, conf_text);

@@ -392,7 +392,7 @@ disk_faults(const char *base)
 		char dir[SPOOLDIR_SIZE + 16];
 		struct spool_stats stats;
 		struct spool_writer *w;
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		unsigned times[4];
 		struct spool *sp;
 		int second, third;
@@ -480,7 +480,7 @@ file_size_limit(struct spool *sp)
 	struct rlimit old, small;
 	struct spool_writer *w = spool_writer_open(sp, &calm, NULL);
 	unsigned times[100];
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	int good = 0;
 
 	signal(SIGXFSZ, SIG_IGN);

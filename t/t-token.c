@@ -186,7 +186,7 @@ new_keys(void)
 	char last[512] = "";
 	struct token_ring *r;
 	struct stat st;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct buf p;
 	int made = 0, sorted = 0;
 

@@ -259,7 +259,7 @@ main(void)
 {
 	char dir[] = "/tmp/t-track.XXXXXX";
 	struct buf path;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	buf_init(&path, 4096);
 	if (mkdtemp(dir) == NULL || token_ring_new_key(dir, &path, &e) < 0 ||

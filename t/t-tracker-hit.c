@@ -20,7 +20,7 @@ static struct settings *
 make_settings(const char *conf, const char *rules)
 {
 	struct settings *s = xcalloc(1, sizeof(*s));
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	s->conf = conf_parse("t", slice_str(conf), &e);
 	s->machines = machine_rules_parse("m", slice_str(rules), &e);
@@ -121,7 +121,7 @@ make_line(const struct settings *s, const struct link *l, const char *client_tex
 {
 	struct client client;
 	struct hit_reader reader = { &client, agent, now_us };
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct hit h;
 
 	client_parse(slice_str(client_text), &client);

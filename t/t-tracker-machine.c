@@ -77,7 +77,7 @@ fits(void)
 		{ "Googlebot/2.1", "203.0.113.1", "Bot", false },
 		{ "SPIDER", "203.0.113.1", "Bot", false },
 	};
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct machine_rules *m = machine_rules_parse("m", slice_str(text), &e);
 
 	if (!ok(m != NULL && machine_rules_count(m) == 6, "six rules %s", e.text))
@@ -145,7 +145,7 @@ shipped(void)
 	};
 	const char *srcdir = getenv("srcdir");
 	struct machine_rules *m;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	char path[4096];
 	struct client c;
 

@@ -52,7 +52,7 @@ refused(void)
 		{ "", NULL, "" },
 	};
 	struct upload *u;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	u = upload_open(&e);
 	for (size_t i = 0; i < COUNT(rows); i++) {
