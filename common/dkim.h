@@ -9,7 +9,7 @@
  *
  *	dkim_body_add(b, chunk);
  *	dkim_body_end(b, hash, &length);
- *	if (dkim_sign(key, &how, fields, n_fields, hash, &value, e) < 0)
+ *	if (dkim_signature(key, &how, fields, n_fields, hash, &value, e) < 0)
  *		...
  *	insert "DKIM-Signature:" value above the fields
  */
@@ -127,7 +127,7 @@ struct dkim_signing {
  * -1 and *e, nothing appended: no From to sign, a selector, domain or identity
  * that is not as above, `out` full, or libcrypto's error.
  */
-int dkim_sign(const struct dkim_key *k, const struct dkim_signing *how,
+int dkim_signature(const struct dkim_key *k, const struct dkim_signing *how,
     const struct dkim_field *fields, size_t n_fields, const unsigned char body_hash[32],
     struct buf *out, struct err *e);
 

@@ -412,8 +412,9 @@ sign_value(struct writer *w, size_t start, const struct dkim_key *k, enum dkim_c
 }
 
 int
-dkim_sign(const struct dkim_key *k, const struct dkim_signing *how, const struct dkim_field *fields,
-    size_t n_fields, const unsigned char body_hash[32], struct buf *out, struct err *e)
+dkim_signature(const struct dkim_key *k, const struct dkim_signing *how,
+    const struct dkim_field *fields, size_t n_fields, const unsigned char body_hash[32],
+    struct buf *out, struct err *e)
 {
 	struct writer w = { out, sizeof(HEADER_NAME ":") - 1 };
 	size_t start = out->len;

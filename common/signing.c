@@ -35,7 +35,8 @@ load_all(struct signing_keys *k, const struct conf_domain_keys *list, struct err
 		struct dkim_key *key = dkim_key_load(dk->file, &why);
 
 		if (key == NULL)
-			return err_set(e, "%s:%u: domain-key: %s", dk->at.file, dk->at.line, why.text);
+			return err_set(
+			    e, "%s:%u: domain-key: %s", dk->at.file, dk->at.line, why.text);
 		k->v = xgrow(k->v, k->n, &k->room, sizeof(*k->v));
 		k->v[k->n++] = (struct loaded){ dk, key };
 	}
@@ -84,7 +85,7 @@ static bool
 algorithm_wanted(enum conf_dkim_algorithms which, enum dkim_algorithm a)
 {
 	return which == CONF_DKIM_ALL_KEYS ||
-	    (which == CONF_DKIM_RSA_ONLY) == (a == DKIM_RSA_SHA256);
+	       (which == CONF_DKIM_RSA_ONLY) == (a == DKIM_RSA_SHA256);
 }
 
 /* RFC 6376 3.5, i=: its domain is d= or a subdomain of it. */
@@ -96,7 +97,7 @@ covers(const char *key_domain, struct slice domain)
 	if (key_domain == NULL || slice_eqi(parent, domain))
 		return true;
 	return domain.len > parent.len && slice_endsi(domain, parent) &&
-	    domain.p[domain.len - parent.len - 1] == '.';
+	       domain.p[domain.len - parent.len - 1] == '.';
 }
 
 static bool
@@ -165,9 +166,8 @@ set_identity(struct signing_plan *out, struct slice text)
 }
 
 void
-signing_choose(const struct signing_keys *keys, const struct conf *c,
-    const struct conf_vmta *vmta, const struct conf_domain *how, struct slice sender,
-    struct slice from, struct signing_plan *out)
+signing_choose(const struct signing_keys *keys, const struct conf *c, const struct conf_vmta *vmta,
+    const struct conf_domain *how, struct slice sender, struct slice from, struct signing_plan *out)
 {
 	const struct conf_domain_key *first = NULL;
 	struct slice wanted[2];
@@ -264,13 +264,14 @@ signing_sign(const struct signing_plan *plan, struct message *m,
 			.oversign = oversign,
 			.timestamp = how->dkim_add_timestamp ? now : 0,
 			.expires = how->dkim_expire_after_s == CONF_UNLIMITED
-			    ? 0
-			    : now + (int64_t)how->dkim_expire_after_s,
+			               ? 0
+			               : now + (int64_t)how->dkim_expire_after_s,
 			.body_limit = how->dkim_add_body_limit,
 			.body_length = digest->length,
 		};
 
-		rc = dkim_sign(plan->by[i].key, &s, fields, n_fields, digest->hash, &values[i], e);
+		rc = dkim_signature(
+		    plan->by[i].key, &s, fields, n_fields, digest->hash, &values[i], e);
 	}
 	/* The last one put on top is the first one read: RSA, which all verifiers know. */
 	for (size_t i = plan->n; rc == 0 && i > 0; i--)

@@ -17,8 +17,8 @@
 #include "common/token.h"
 #include "common/xalloc.h"
 #include "ctl/ctl.h"
+#include "ctl/dns_txt.h"
 
-#define TXT_STRING_MAX   255 /* RFC 1035 3.3.14: a character-string's length is one byte */
 #define DEFAULT_RSA_BITS 2048
 #define ED25519_SELECTOR "-ed25519" /* behind the selector when there are two keys */
 
@@ -155,9 +155,9 @@ print_record(const struct dkim_job *job, const char *domain)
 {
 	const char *selector = buf_str(&job->selector);
 	char *path = realpath(buf_str(&job->path), NULL);
-	struct slice rest;
-	struct buf text;
+	struct buf name, text;
 
+	buf_init(&name, BUF_NO_LIMIT);
 	buf_init(&text, BUF_NO_LIMIT);
 	dkim_key_record(job->key, &text);
 	printf("; %s, %u bits; private key in %s\n", dkim_algorithm_name(job->algorithm),
@@ -166,13 +166,9 @@ print_record(const struct dkim_job *job, const char *domain)
 	    "; domain-key %s,%s,%s\n", selector, domain, path != NULL ? path : buf_str(&job->path));
 	printf("; name:  %s._domainkey.%s\n", selector, domain);
 	printf("; value: %s\n", buf_str(&text));
-	printf("%s._domainkey.%s. IN TXT (", selector, domain);
-	for (rest = buf_slice(&text); rest.len > 0; rest = slice_skip(rest, TXT_STRING_MAX)) {
-		struct slice part = slice_head(rest, TXT_STRING_MAX);
-
-		printf("\n\t\"%.*s\"", SLICE_FMT(part));
-	}
-	printf(" )\n");
+	buf_printf(&name, "%s._domainkey.%s", selector, domain);
+	dns_txt_print_zone(buf_str(&name), buf_slice(&text), stdout);
+	buf_free(&name);
 	buf_free(&text);
 	free(path);
 }

@@ -17,6 +17,7 @@ int cmd_genkey(int argc, char **argv);
 int cmd_jobid(int argc, char **argv);
 int cmd_mta_config(int argc, char **argv);
 int cmd_rewrite(int argc, char **argv);
+int cmd_testkey(int argc, char **argv);
 
 /* Print how `command` is used to standard error. Returns EX_USAGE. */
 int ctl_usage(const char *command);

@@ -41,6 +41,10 @@ static const struct command commands[] = {
 	    "rewrite [-c file] [-f sender] [-t recipient]... [-a user | -u]\n"
 	    "        [-s client-address] file.eml",
 	    "dry run: the message as it would leave, and what was done to it" },
+	{ "testkey", cmd_testkey,
+	    "testkey [-c file] [-r resolver | -k file] [domain ...]\n"
+	    "testkey -s selector -d domain [-r resolver | -k file] key-file",
+	    "compare DKIM keys with what DNS says, as a receiver would" },
 	{ "version", cmd_version, "version", "print the version" },
 };
 

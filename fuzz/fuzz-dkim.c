@@ -128,7 +128,7 @@ check_signature(const struct dkim_field *fields, size_t n, unsigned options, str
 	how.oversign = (options & 4) != 0 ? lists[1] : NULL;
 	how.identity = (options & 8) != 0 ? buf_slice(&identity) : slice_str("");
 	buf_init(&value, BUF_NO_LIMIT);
-	if (dkim_sign(key, &how, fields, n, hash, &value, &e) < 0) {
+	if (dkim_signature(key, &how, fields, n, hash, &value, &e) < 0) {
 		check(!has_from);
 		check(value.len == 0);
 	} else {

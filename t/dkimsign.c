@@ -222,7 +222,7 @@ sign_and_print(struct options *o, struct slice message)
 
 		buf_init(&value, BUF_NO_LIMIT);
 		o->how.selector = selector;
-		if (dkim_sign(k, &o->how, fields, n, hash, &value, &e) < 0)
+		if (dkim_signature(k, &o->how, fields, n, hash, &value, &e) < 0)
 			die(e.text);
 		fputs("DKIM-Signature:", stdout);
 		print_crlf(buf_slice(&value));

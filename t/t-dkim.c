@@ -642,7 +642,7 @@ tags(void)
 
 		buf_init(&out, 100000);
 		buf_adds(&out, "before");
-		ok(dkim_sign(key, &rows[i].how, sample, COUNT(sample), some_hash, &out, &e) == 0,
+		ok(dkim_signature(key, &rows[i].how, sample, COUNT(sample), some_hash, &out, &e) == 0,
 		    "%s: signed", rows[i].what);
 		got = slice_skip(buf_slice(&out), 6);
 		ok(slice_starts(buf_slice(&out), SLICE_LIT("before")) && slice_starts(got, want) &&
@@ -674,7 +674,7 @@ long_tags(void)
 		fields[i] = (struct dkim_field)FIELD("Content-Transfer-Encoding", "7bit");
 	fields[7] = (struct dkim_field)FIELD("From", "joe@example.com");
 	buf_init(&out, 100000);
-	ok(dkim_sign(key, &how, fields, COUNT(fields), some_hash, &out, &e) == 0, "a long h=");
+	ok(dkim_signature(key, &how, fields, COUNT(fields), some_hash, &out, &e) == 0, "a long h=");
 	check_lines("a long h=", buf_slice(&out));
 	ok(strstr(buf_str(&out), "Encoding:\n\t Content-") != NULL, "h= is folded behind a colon");
 
@@ -688,7 +688,7 @@ long_tags(void)
 	how.extra = extra;
 	fields[9].name = slice_str(long_name);
 	buf_clear(&out);
-	ok(dkim_sign(key, &how, fields, 12, some_hash, &out, &e) == 0, "names longer than a line");
+	ok(dkim_signature(key, &how, fields, 12, some_hash, &out, &e) == 0, "names longer than a line");
 	ok(strstr(buf_str(&out), "c=relaxed/relaxed;\n\td=dddd") != NULL &&
 		strstr(buf_str(&out), ".com;\n\ts=s;\n\th=") != NULL &&
 		strstr(buf_str(&out), ":\n\t XXXX") != NULL &&
@@ -737,7 +737,7 @@ refusals(void)
 
 		buf_init(&out, rows[i].room);
 		buf_adds(&out, "before");
-		ok(dkim_sign(key, &how, sample, rows[i].n_fields, some_hash, &out, &e) == -1 &&
+		ok(dkim_signature(key, &how, sample, rows[i].n_fields, some_hash, &out, &e) == -1 &&
 			strcmp(e.text, rows[i].error) == 0,
 		    "refused: %s", e.text);
 		ok(strcmp(buf_str(&out), "before") == 0, "nothing was appended: %s", buf_str(&out));
@@ -761,7 +761,7 @@ many_fields(void)
 		fields[i] = (struct dkim_field)FIELD("To", "a@b.example");
 	fields[0] = (struct dkim_field)FIELD("From", "joe@e.co");
 	buf_init(&out, BUF_NO_LIMIT);
-	ok(dkim_sign(key, &how, fields, n, some_hash, &out, &e) == 0 && out.len > 300000,
+	ok(dkim_signature(key, &how, fields, n, some_hash, &out, &e) == 0 && out.len > 300000,
 	    "100000 fields of one name");
 	buf_free(&out);
 	free(fields);
@@ -1027,7 +1027,7 @@ sign_one(const struct dkim_key *key, unsigned number, bool check)
 	fields[1] = (struct dkim_field){ LIT("Subject"), slice_str(subject) };
 	f.v = fields;
 	buf_init(&out, 10000);
-	good = dkim_sign(key, &how, fields, 2, some_hash, &out, &e) == 0;
+	good = dkim_signature(key, &how, fields, 2, some_hash, &out, &e) == 0;
 	own.value = buf_slice(&out);
 	if (good && check)
 		good = is_signed_by(key, &own, &f);
