@@ -313,6 +313,9 @@ struct conf_spool { /* <spool>: directory, segment-size, segment-age, spool-sync
 	uint64_t segment_size;	  /* default 4500000, at most that */
 	uint64_t segment_age_s;	  /* default 10 */
 	bool sync;		  /* spool-sync; default yes */
+	uint64_t rejected_max_size;  /* bytes in rejected/; default 256M; 0: no limit */
+	uint64_t rejected_max_files; /* default 10000; 0: no limit */
+	uint64_t rejected_max_age_s; /* default 30d; 0: no limit */
 };
 
 struct conf_token_keys { /* <token-keys> */

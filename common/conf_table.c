@@ -238,6 +238,9 @@ const struct conf_row conf_rows[] = {
 	{ "segment-size", CONF_IN_SPOOL, T(size), AT(conf_spool, segment_size), "4500000", MILTER | UPLOADER | TRACKER, 0, 65536, 4500000, .help = "close a segment at this size" },
 	{ "segment-age", CONF_IN_SPOOL, T(time), AT(conf_spool, segment_age_s), "10s", MILTER | UPLOADER | TRACKER, 0, 1, 3600, .help = "or when its first event is this old" },
 	{ "spool-sync", CONF_IN_SPOOL, T(bool), AT(conf_spool, sync), "yes", MILTER | UPLOADER | TRACKER, 0, .help = "answer only once events are on disk; no: faster, and what was not yet written is lost when the power goes" },
+	{ "rejected-max-size", CONF_IN_SPOOL, T(size), AT(conf_spool, rejected_max_size), "256M", UPLOADER, 0, .help = "delete the oldest of rejected/ when it has more; 0: never" },
+	{ "rejected-max-files", CONF_IN_SPOOL, T(count), AT(conf_spool, rejected_max_files), "10000", UPLOADER, 0, .help = "or more than so many files, reasons not counted; 0: never" },
+	{ "rejected-max-age", CONF_IN_SPOOL, T(time), AT(conf_spool, rejected_max_age_s), "30d", UPLOADER, 0, .help = "or is older; 0: never" },
 	{ "deliver-only", CONF_IN_SPOOL, T(bool), TEXT_ONLY, NULL, NOTHING, 0, .help = "PowerMTA's queue" },
 	{ "directory", CONF_IN_TOKEN_KEYS, T(path), AT(conf_token_keys, directory), "/etc/signalpost/keys", MILTER | UPLOADER | TRACKER, 0, .help = "where the keys are that seal ids and links" },
 #define C CONF_IN_COLLECTOR

@@ -39,8 +39,8 @@ bool spool_is_segment(const char *name);
 
 /*
  * Close what a dead writer left in events/open: whole valid lines stay, a torn
- * end is cut, invalid lines go as they are to rejected/NAME and why to
- * rejected/NAME.reason, the segment is synced and moved to events/. An empty
+ * end is cut, invalid lines go as they are to rejected/, with the reason
+ * (rejected.h), the segment is synced and moved to events/. An empty
  * file is removed. Files of live writers (flock), foreign names and what is no
  * regular file are not touched. A file that can't be dealt with stays for the next
  * time. Returns the number of segments that came to events/, or -1 and *e if

@@ -15,13 +15,13 @@
 
 #include "common/event.h"
 #include "common/file.h"
+#include "common/rejected.h"
 #include "common/spool_file.h"
 #include "common/xalloc.h"
 
-#define CHUNK       65536
-#define BUF_SIZE    (EVENT_LINE_MAX + CHUNK)
-#define REASONS_MAX 65536 /* bytes of reasons that are written down; the lines are kept all */
-#define TMP_SUFFIX  ".tmp"
+#define CHUNK      65536
+#define BUF_SIZE   (EVENT_LINE_MAX + CHUNK)
+#define TMP_SUFFIX ".tmp"
 
 struct recovery {
 	struct spool *sp;
@@ -29,6 +29,7 @@ struct recovery {
 	void *arg;
 	char *buf;        /* BUF_SIZE: the part of the file that is looked at */
 	struct buf store; /* for event_read() */
+	struct rejected *rejected;
 };
 
 /* ---- lines of a file, in bounded memory ---- */
@@ -149,30 +150,39 @@ count_lines(struct recovery *r, int fd, struct tally *t)
 /* ---- parting good from bad ---- */
 
 struct parts {
-	int good, bad;      /* descriptors */
+	int good; /* descriptor */
+	uint64_t n_bad;
+	off_t bad_bytes;
 	struct buf reasons; /* a text line for each bad line */
+	struct err first;   /* the first of them */
 };
 
+/* Part of the file to the good lines, or to the bad ones. */
 static int
-copy_range(int from, off_t at, off_t end, int to)
+copy_range(struct recovery *r, int from, const struct line *line, int good, struct err *e)
 {
 	char chunk[CHUNK];
+	off_t at = line->from;
 
-	while (at < end) {
-		size_t want = end - at < CHUNK ? (size_t)(end - at) : CHUNK;
+	while (at < line->end) {
+		size_t want = line->end - at < CHUNK ? (size_t)(line->end - at) : CHUNK;
 		ssize_t n = pread(from, chunk, want, at);
+		struct slice bytes = { chunk, n > 0 ? (size_t)n : 0 };
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n <= 0 || file_write_all(to, (struct slice){ chunk, (size_t)n }) < 0)
-			return -1;
+		if (n <= 0)
+			return err_errno(e, "read");
+		if (good >= 0 ? file_write_all(good, bytes) < 0
+			      : rejected_write(r->rejected, bytes, e) < 0)
+			return good >= 0 ? err_errno(e, "part good lines from bad ones") : -1;
 		at += n;
 	}
 	return 0;
 }
 
 static int
-copy_parts(struct recovery *r, int fd, struct parts *p)
+copy_parts(struct recovery *r, int fd, struct parts *p, struct err *e)
 {
 	struct lines l = { .fd = fd, .buf = r->buf };
 	uint64_t number = 0;
@@ -184,43 +194,61 @@ copy_parts(struct recovery *r, int fd, struct parts *p)
 		bool good = is_event(r, &line, &why);
 
 		number++;
-		if (copy_range(fd, line.from, line.end, good ? p->good : p->bad) < 0)
+		if (copy_range(r, fd, &line, good ? p->good : -1, e) < 0)
 			return -1;
-		if (!good)
-			buf_printf(
-			    &p->reasons, "line %llu: %s\n", (unsigned long long)number, why.text);
+		if (good)
+			continue;
+		if (p->n_bad++ == 0)
+			p->first = why;
+		p->bad_bytes += line.end - line.from;
+		buf_printf(&p->reasons, "line %llu: %s\n", (unsigned long long)number, why.text);
 	}
-	if (rc < 0 || fsync(p->bad) < 0)
+	if (rc < 0)
+		return err_errno(e, "read");
+	return fsync(p->good) < 0 ? err_errno(e, "sync") : 0;
+}
+
+/* What is no event to rejected/, the rest to p->good. */
+static int
+divide(struct recovery *r, const char *name, int fd, struct parts *p, struct err *e)
+{
+	struct rejected_why why = { .segment = slice_str(name) };
+	char kept[REJECTED_NAME_SIZE];
+
+	rejected_name(name, SLICE_LIT(""), 0, kept);
+	if (rejected_begin(r->rejected, kept, e) < 0)
 		return -1;
-	return fsync(p->good);
+	if (copy_parts(r, fd, p, e) < 0) {
+		rejected_abandon(r->rejected);
+		return -1;
+	}
+	why.reason = slice_str(p->first.text);
+	why.details = buf_slice(&p->reasons);
+	why.events = p->n_bad;
+	why.bytes = (uint64_t)p->bad_bytes;
+	return rejected_commit(r->rejected, &why, e);
 }
 
 /*
- * Leave only the events in open/NAME and bring the rest to rejected/NAME. *fd
+ * Leave only the events in open/NAME and bring the rest to rejected/. *fd
  * becomes the new file's descriptor, locked as the old one was.
  */
 static int
 part(struct recovery *r, const char *name, int *fd, struct err *e)
 {
-	char tmp[SPOOL_NAME_SIZE + sizeof(TMP_SUFFIX)], reason[SPOOL_NAME_SIZE + 8];
-	struct parts p = { .bad = -1 };
+	char tmp[SPOOL_NAME_SIZE + sizeof(TMP_SUFFIX)];
+	struct parts p = { .n_bad = 0 };
 	int rc = 0;
 
 	snprintf(tmp, sizeof(tmp), "%s" TMP_SUFFIX, name);
-	snprintf(reason, sizeof(reason), "%s.reason", name);
-	buf_init(&p.reasons, REASONS_MAX);
+	buf_init(&p.reasons, REJECTED_DETAILS_MAX);
 	p.good = openat(r->sp->open, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
 	if (p.good < 0)
 		return err_errno(e, "create %s", tmp);
 	if (spool_file_lock(r->sp->open, tmp, p.good, e) != 1)
 		rc = err_set(e, "lock %s", tmp);
 	if (rc == 0)
-		p.bad = openat(r->sp->rejected, name,
-		    O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
-	if (rc == 0 && (p.bad < 0 || copy_parts(r, *fd, &p) < 0))
-		rc = err_errno(e, "part good lines from bad ones");
-	if (rc == 0)
-		rc = file_replace(r->sp->rejected, reason, buf_slice(&p.reasons), 0640, e);
+		rc = divide(r, name, *fd, &p, e);
 	if (rc == 0 && renameat(r->sp->open, tmp, r->sp->open, name) < 0)
 		rc = err_errno(e, "rename %s", tmp);
 	if (rc == 0)
@@ -234,8 +262,6 @@ part(struct recovery *r, const char *name, int *fd, struct err *e)
 		unlinkat(r->sp->open, tmp, 0);
 	}
 	close(p.good);
-	if (p.bad >= 0)
-		close(p.bad);
 	buf_free(&p.reasons);
 	return rc;
 }
@@ -364,6 +390,7 @@ spool_recover(
 		return -1;
 	r.buf = xcalloc(1, BUF_SIZE);
 	buf_init(&r.store, EVENT_LINE_MAX);
+	r.rejected = rejected_open(sp->rejected, NULL);
 	/* Backwards: NAME.tmp goes before NAME is looked at. */
 	for (ssize_t i = n; i-- > 0;) {
 		int rc = recover_file(&r, names[i], &why);
@@ -378,5 +405,6 @@ spool_recover(
 	free(names);
 	free(r.buf);
 	buf_free(&r.store);
+	rejected_close(r.rejected);
 	return recovered;
 }
