@@ -1,0 +1,517 @@
+#include "common/ledger.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/buf.h"
+#include "common/ledger_private.h"
+#include "common/xalloc.h"
+
+#define APPLICATION_ID  0x53504c31 /* "SPL1" */
+#define BUSY_TIMEOUT_MS 5000
+
+static const char schema[] =
+    "CREATE TABLE sink ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  name TEXT NOT NULL UNIQUE,"
+    "  required INTEGER NOT NULL,"
+    "  retired INTEGER NOT NULL DEFAULT 0,"
+    "  made INTEGER NOT NULL DEFAULT 0,"
+    "  uploaded INTEGER NOT NULL DEFAULT 0,"
+    "  rejected INTEGER NOT NULL DEFAULT 0,"
+    "  expired INTEGER NOT NULL DEFAULT 0,"
+    "  purged INTEGER NOT NULL DEFAULT 0,"
+    "  segments INTEGER NOT NULL DEFAULT 0," /* not done */
+    "  sent INTEGER NOT NULL DEFAULT 0,"
+    "  retried INTEGER NOT NULL DEFAULT 0,"
+    "  bytes INTEGER NOT NULL DEFAULT 0,"
+    "  status TEXT NOT NULL DEFAULT '',"
+    "  tried_s INTEGER NOT NULL DEFAULT 0,"
+    "  success_s INTEGER NOT NULL DEFAULT 0);"
+    "CREATE TABLE segment ("
+    "  id INTEGER PRIMARY KEY AUTOINCREMENT,"
+    "  name TEXT NOT NULL UNIQUE,"
+    "  events INTEGER NOT NULL,"
+    "  bytes INTEGER NOT NULL,"
+    "  oldest INTEGER NOT NULL,"
+    "  gone INTEGER NOT NULL DEFAULT 0);"
+    "CREATE INDEX oldest ON segment (oldest) WHERE gone = 0 AND oldest > 0;"
+    "CREATE INDEX gone ON segment (id) WHERE gone = 1;"
+    "CREATE TABLE cursor (" /* absent: at the beginning */
+    "  segment INTEGER NOT NULL,"
+    "  sink INTEGER NOT NULL,"
+    "  offset INTEGER NOT NULL," /* bytes, */
+    "  taken INTEGER NOT NULL,"  /* and events in front of it */
+    "  done INTEGER NOT NULL,"
+    "  PRIMARY KEY (segment, sink)) WITHOUT ROWID;";
+
+#define SINK_COLUMNS                                                                               \
+	"id, name, required, retired, made, uploaded, rejected, expired, purged, segments, sent,"  \
+	" retried, bytes, status, tried_s, success_s"
+#define SEGMENT_COLUMNS                                                                            \
+	"s.id, s.name, s.events, s.bytes, s.oldest, s.gone, coalesce(c.offset, 0),"                \
+	" coalesce(c.taken, 0), coalesce(c.done, 0)"
+#define WITH_CURSOR " LEFT JOIN cursor c ON c.segment = s.id AND c.sink = ?1"
+#define LEFT_OF(seg)                                                                               \
+	"coalesce((SELECT taken FROM cursor WHERE segment = " seg " AND sink = sink.id), 0)"
+#define NOT_DONE(seg)                                                                              \
+	"NOT EXISTS (SELECT 1 FROM cursor WHERE segment = " seg " AND sink = sink.id AND done)"
+#define NEEDED_BY(seg) "SELECT 1 FROM sink WHERE retired = 0 AND required AND " NOT_DONE(seg)
+
+static const char *const statements[LEDGER_STATEMENTS] = {
+	[LEDGER_BEGIN] = "BEGIN IMMEDIATE",
+	[LEDGER_BEGIN_READ] = "BEGIN",
+	[LEDGER_COMMIT] = "COMMIT",
+	[LEDGER_ROLLBACK] = "ROLLBACK",
+	[LEDGER_SAVE] = "SAVEPOINT one",
+	[LEDGER_RELEASE] = "RELEASE one",
+	[LEDGER_SINK_FIND] = "SELECT id, required, retired FROM sink WHERE name = ?",
+	[LEDGER_SINK_ADD] = "INSERT INTO sink (name, required, retired) VALUES (?, 0, 1)",
+	[LEDGER_SINK_REQUIRED] = "UPDATE sink SET required = ?2 WHERE id = ?1",
+	[LEDGER_SINK_START] =
+	    "UPDATE sink SET retired = 0,"
+	    "  made = made + (SELECT coalesce(sum(events), 0) FROM segment WHERE gone = 0),"
+	    "  segments = (SELECT count(*) FROM segment WHERE gone = 0) WHERE id = ?1",
+	[LEDGER_SINK_RETIRE] =
+	    "UPDATE sink SET retired = 1, segments = 0, purged = purged +"
+	    "  (SELECT coalesce(sum(s.events - coalesce(c.taken, 0)), 0) FROM segment s" WITH_CURSOR
+	    "   WHERE s.gone = 0 AND coalesce(c.done, 0) = 0) WHERE id = ?1",
+	[LEDGER_SINK_FORGET] = "DELETE FROM cursor WHERE sink = ?1",
+	[LEDGER_SINK_TRIED] =
+	    "UPDATE sink SET sent = sent + ?2, retried = retried + ?3, bytes = bytes + ?4,"
+	    "  tried_s = ?5, success_s = CASE WHEN ?6 THEN ?5 ELSE success_s END,"
+	    "  status = coalesce(?7, status) WHERE id = ?1",
+	[LEDGER_SINK_LIST] = "SELECT " SINK_COLUMNS " FROM sink ORDER BY name",
+	[LEDGER_SINK_GET] = "SELECT " SINK_COLUMNS " FROM sink WHERE id = ?1",
+	[LEDGER_SINK_MADE] = "UPDATE sink SET made = made + ?1, segments = segments + ?2"
+			     " WHERE retired = 0",
+	[LEDGER_SINK_COUNT] = "UPDATE sink SET uploaded = uploaded + ?2, rejected = rejected + ?3,"
+			      "  expired = expired + ?4, purged = purged + ?5,"
+			      "  segments = segments - ?6 WHERE id = ?1",
+	[LEDGER_SETTLED] = "SELECT id FROM segment WHERE gone = 0 AND id > ?1"
+			   " AND EXISTS (SELECT 1 FROM sink WHERE retired = 0 AND required)"
+			   " AND NOT EXISTS (" NEEDED_BY("segment.id") ") ORDER BY id LIMIT 1",
+	[LEDGER_ENTER] = "INSERT OR IGNORE INTO segment (name, events, bytes, oldest)"
+			 " VALUES (?, ?, ?, ?)",
+	[LEDGER_GREW] = "UPDATE segment SET events = events + ?2, bytes = bytes + ?3"
+			" WHERE id = ?1",
+	[LEDGER_REOPEN_COUNT] = "UPDATE sink SET segments = segments + 1 WHERE id IN"
+				" (SELECT sink FROM cursor WHERE segment = ?1 AND done)",
+	[LEDGER_REOPEN] = "UPDATE cursor SET done = 0 WHERE segment = ?1 AND done",
+	[LEDGER_KNOWN] = "SELECT id FROM segment WHERE name = ?",
+	[LEDGER_FIND] =
+	    "SELECT " SEGMENT_COLUMNS " FROM segment s" WITH_CURSOR " WHERE s.name = ?2",
+	[LEDGER_NEXT] = "SELECT " SEGMENT_COLUMNS " FROM segment s" WITH_CURSOR
+			" WHERE s.id > ?2 AND s.gone = 0 AND coalesce(c.done, 0) = 0"
+			" ORDER BY s.id LIMIT 1",
+	[LEDGER_NEXT_GONE] = "SELECT s.id, s.name, s.events, s.bytes, s.oldest, s.gone, 0, 0, 0"
+			     " FROM segment s WHERE s.gone = 1 AND s.id > ?1 ORDER BY s.id LIMIT 1",
+	[LEDGER_CURSOR] = "INSERT INTO cursor (segment, sink, offset, taken, done)"
+			  " VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (segment, sink) DO UPDATE SET"
+			  " offset = excluded.offset, taken = excluded.taken, done = excluded.done",
+	[LEDGER_IS_NEEDED] = NEEDED_BY("?1") " LIMIT 1",
+	[LEDGER_MOST_LEFT] = "SELECT coalesce(max(segment.events - " LEFT_OF(
+	    "?1") "), 0)"
+		  " FROM sink, segment WHERE segment.id = ?1 AND retired = 0 AND " NOT_DONE("?1"),
+	[LEDGER_DROP_COUNT] = "UPDATE sink SET segments = segments - 1, purged = purged +"
+			      " (SELECT events FROM segment WHERE id = ?1) - " LEFT_OF(
+				  "?1") " WHERE retired = 0 AND " NOT_DONE("?1"),
+	[LEDGER_DROP] = "UPDATE segment SET gone = 1 WHERE id = ?1",
+	[LEDGER_FORGET_CURSORS] = "DELETE FROM cursor WHERE segment = ?1",
+	[LEDGER_FORGET] = "DELETE FROM segment WHERE id = ?1",
+	[LEDGER_OLDEST] = "SELECT oldest FROM segment WHERE gone = 0 AND oldest > 0"
+			  " ORDER BY oldest LIMIT 1",
+	[LEDGER_OLDEST_OF] = "SELECT s.oldest FROM segment s" WITH_CURSOR
+			     " WHERE s.gone = 0 AND s.oldest > 0 AND coalesce(c.done, 0) = 0"
+			     " ORDER BY s.oldest LIMIT 1",
+	[LEDGER_ALL] = "SELECT id, name, events, bytes, oldest FROM segment WHERE gone = 0"
+		       " ORDER BY id",
+	[LEDGER_ALL_CURSORS] = "SELECT sink, taken, done FROM cursor WHERE segment = ?1",
+};
+
+const char *
+ledger_fate_name(enum ledger_fate f)
+{
+	static const char *const name[] = {
+		[LEDGER_UPLOADED] = "uploaded",
+		[LEDGER_REJECTED] = "rejected",
+		[LEDGER_EXPIRED] = "expired",
+		[LEDGER_PURGED] = "purged",
+	};
+	_Static_assert(COUNT(name) == LEDGER_FATES, "name every fate");
+
+	return name[f];
+}
+
+/* ---- SQLite ---- */
+
+/* "disk I/O error" alone says little: what did the system say? */
+int
+ledger_fail(const struct ledger *l, struct err *e)
+{
+	int code = sqlite3_errcode(l->db) & 0xff;
+	bool system = code == SQLITE_IOERR || code == SQLITE_CANTOPEN || code == SQLITE_FULL;
+
+	err_text(e, system ? sqlite3_system_errno(l->db) : 0, "%s/" LEDGER_NAME ": %s", l->dir,
+	    sqlite3_errmsg(l->db));
+	return -1;
+}
+
+sqlite3_stmt *
+ledger_bind(struct ledger *l, enum ledger_statement which, size_t n, const int64_t *v)
+{
+	for (size_t i = 0; i < n; i++)
+		sqlite3_bind_int64(l->stmt[which], (int)i + 1, v[i]);
+	return l->stmt[which];
+}
+
+int
+ledger_step(struct ledger *l, enum ledger_statement which, struct err *e)
+{
+	switch (sqlite3_step(l->stmt[which])) {
+	case SQLITE_ROW:
+		return 1;
+	case SQLITE_DONE:
+		return 0;
+	default:
+		return ledger_fail(l, e);
+	}
+}
+
+void
+ledger_reset(struct ledger *l, enum ledger_statement which)
+{
+	sqlite3_reset(l->stmt[which]);
+	sqlite3_clear_bindings(l->stmt[which]);
+}
+
+int
+ledger_run(struct ledger *l, enum ledger_statement which, size_t n, const int64_t *v, struct err *e)
+{
+	int rc;
+
+	ledger_bind(l, which, n, v);
+	rc = ledger_step(l, which, e);
+	ledger_reset(l, which);
+	return rc < 0 ? -1 : 0;
+}
+
+void
+ledger_text(sqlite3_stmt *st, int column, char *out, size_t size)
+{
+	const unsigned char *text = sqlite3_column_text(st, column);
+
+	snprintf(out, size, "%s", text != NULL ? (const char *)text : "");
+}
+
+int
+ledger_save(struct ledger *l, struct err *e)
+{
+	return ledger_run(l, LEDGER_SAVE, 0, NULL, e);
+}
+
+int
+ledger_release(struct ledger *l, int rc, struct err *e)
+{
+	if (rc < 0)
+		sqlite3_exec(l->db, "ROLLBACK TO one", NULL, NULL, NULL);
+	if (ledger_run(l, LEDGER_RELEASE, 0, NULL, rc < 0 ? NULL : e) < 0) {
+		/* Outside a transaction this was the commit: nothing of it may stay. */
+		sqlite3_exec(l->db, "ROLLBACK TO one; RELEASE one", NULL, NULL, NULL);
+		return -1;
+	}
+	return rc;
+}
+
+static int
+exec(struct ledger *l, const char *sql, struct err *e)
+{
+	return sqlite3_exec(l->db, sql, NULL, NULL, NULL) == SQLITE_OK ? 0 : ledger_fail(l, e);
+}
+
+static int
+number(struct ledger *l, const char *sql, int64_t *out, struct err *e)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = 0;
+
+	*out = 0;
+	if (sqlite3_prepare_v2(l->db, sql, -1, &st, NULL) != SQLITE_OK)
+		rc = ledger_fail(l, e);
+	else if (sqlite3_step(st) == SQLITE_ROW)
+		*out = sqlite3_column_int64(st, 0);
+	else if (sqlite3_errcode(l->db) != SQLITE_DONE)
+		rc = ledger_fail(l, e);
+	sqlite3_finalize(st);
+	return rc;
+}
+
+/* ---- opening ---- */
+
+static int
+make_tables(struct ledger *l, struct err *e)
+{
+	int64_t id, tables;
+
+	if (number(l, "PRAGMA application_id", &id, e) < 0)
+		return -1;
+	if (id == APPLICATION_ID)
+		return 0;
+	if (number(l, "SELECT count(*) FROM sqlite_master", &tables, e) < 0)
+		return -1;
+	if (id != 0 || tables > 0)
+		return err_set(e, "%s/" LEDGER_NAME ": the file is some other program's", l->dir);
+	if (!l->writer)
+		return err_set(e, "%s/" LEDGER_NAME ": empty", l->dir);
+	_Static_assert(APPLICATION_ID == 1397771313, "as the pragma below has it");
+	if (exec(l, "BEGIN IMMEDIATE", e) < 0 || exec(l, schema, e) < 0 ||
+	    exec(l, "PRAGMA application_id = 1397771313", e) < 0 || exec(l, "COMMIT", e) < 0)
+		return -1;
+	return 0;
+}
+
+static int
+prepare(struct ledger *l, struct err *e)
+{
+	for (size_t i = 0; i < LEDGER_STATEMENTS; i++)
+		if (sqlite3_prepare_v3(l->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
+			&l->stmt[i], NULL) != SQLITE_OK)
+			return ledger_fail(l, e);
+	return 0;
+}
+
+static int
+open_file(struct ledger *l, const char *path, bool *missing, struct err *e)
+{
+	int flags = l->writer ? O_RDWR | O_CREAT : O_RDONLY;
+	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+
+	if (fd < 0) {
+		*missing = errno == ENOENT;
+		return err_errno(e, "%s", path);
+	}
+	close(fd);
+	if (sqlite3_open_v2(path, &l->db,
+		SQLITE_OPEN_NOMUTEX | (l->writer ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY),
+		NULL) != SQLITE_OK ||
+	    sqlite3_busy_timeout(l->db, BUSY_TIMEOUT_MS) != SQLITE_OK)
+		return l->db == NULL ? err_set(e, "%s: no memory", path) : ledger_fail(l, e);
+	if (l->writer &&
+	    exec(l,
+		/* What follows a commit, such as an unlink, relies on it. */
+		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
+		"PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4000;"
+		"PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 8388608",
+		e) < 0)
+		return -1;
+	return make_tables(l, e) < 0 ? -1 : prepare(l, e);
+}
+
+struct ledger *
+ledger_open(const char *dir, bool writer, bool *missing, struct err *e)
+{
+	struct ledger *l = xcalloc(1, sizeof(*l));
+	struct buf path;
+	bool none;
+
+	/* Its statistics cost a lock for each allocation; too late is no harm. */
+	sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+	if (missing == NULL)
+		missing = &none;
+	*missing = false;
+	l->writer = writer;
+	l->dir = xstrdup(dir);
+	buf_init(&path, BUF_NO_LIMIT);
+	buf_printf(&path, "%s/" LEDGER_NAME, dir);
+	if (open_file(l, buf_str(&path), missing, e) < 0) {
+		ledger_close(l);
+		l = NULL;
+	}
+	buf_free(&path);
+	return l;
+}
+
+void
+ledger_close(struct ledger *l)
+{
+	if (l == NULL)
+		return;
+	for (size_t i = 0; i < LEDGER_STATEMENTS; i++)
+		sqlite3_finalize(l->stmt[i]);
+	sqlite3_close(l->db);
+	free(l->dir);
+	free(l);
+}
+
+int
+ledger_begin(struct ledger *l, struct err *e)
+{
+	return ledger_run(l, l->writer ? LEDGER_BEGIN : LEDGER_BEGIN_READ, 0, NULL, e);
+}
+
+int
+ledger_commit(struct ledger *l, struct err *e)
+{
+	if (ledger_run(l, LEDGER_COMMIT, 0, NULL, e) == 0)
+		return 0;
+	ledger_rollback(l);
+	return -1;
+}
+
+void
+ledger_rollback(struct ledger *l)
+{
+	if (sqlite3_get_autocommit(l->db) == 0)
+		ledger_run(l, LEDGER_ROLLBACK, 0, NULL, NULL);
+}
+
+/* ---- sinks ---- */
+
+/* 1: there is one. */
+static int
+find_sink(
+    struct ledger *l, const char *name, int64_t *id, bool *required, bool *retired, struct err *e)
+{
+	sqlite3_stmt *st = l->stmt[LEDGER_SINK_FIND];
+	int rc;
+
+	sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC);
+	rc = ledger_step(l, LEDGER_SINK_FIND, e);
+	if (rc > 0) {
+		*id = sqlite3_column_int64(st, 0);
+		*required = sqlite3_column_int(st, 1) != 0;
+		*retired = sqlite3_column_int(st, 2) != 0;
+	}
+	ledger_reset(l, LEDGER_SINK_FIND);
+	return rc;
+}
+
+static int
+start_sink(struct ledger *l, const char *name, bool required, int64_t *sink, struct err *e)
+{
+	bool was_required = false, retired = true;
+	int rc = find_sink(l, name, sink, &was_required, &retired, e);
+
+	if (rc == 0) {
+		sqlite3_bind_text(l->stmt[LEDGER_SINK_ADD], 1, name, -1, SQLITE_STATIC);
+		rc = ledger_run(l, LEDGER_SINK_ADD, 0, NULL, e);
+		*sink = sqlite3_last_insert_rowid(l->db);
+	}
+	if (rc >= 0 && was_required != required)
+		rc =
+		    ledger_run(l, LEDGER_SINK_REQUIRED, 2, (const int64_t[]){ *sink, required }, e);
+	if (rc >= 0 && retired)
+		rc = ledger_run(l, LEDGER_SINK_START, 1, sink, e);
+	return rc < 0 ? -1 : 0;
+}
+
+int
+ledger_sink(struct ledger *l, const char *name, bool required, int64_t *sink, struct err *e)
+{
+	if (strlen(name) >= LEDGER_SINK_MAX)
+		return err_set(e, "sink %s: the name is too long", name);
+	if (ledger_save(l, e) < 0)
+		return -1;
+	return ledger_release(l, start_sink(l, name, required, sink, e), e);
+}
+
+static int
+retire(struct ledger *l, const char *name, struct err *e)
+{
+	bool required, retired;
+	int64_t id;
+	int rc = find_sink(l, name, &id, &required, &retired, e);
+
+	if (rc <= 0 || retired)
+		return rc < 0 ? -1 : 0;
+	rc = ledger_run(l, LEDGER_SINK_RETIRE, 1, &id, e);
+	return rc < 0 ? -1 : ledger_run(l, LEDGER_SINK_FORGET, 1, &id, e);
+}
+
+int
+ledger_retire(struct ledger *l, const char *name, struct err *e)
+{
+	if (ledger_save(l, e) < 0)
+		return -1;
+	return ledger_release(l, retire(l, name, e), e);
+}
+
+int
+ledger_tried(struct ledger *l, int64_t sink, const struct ledger_try *t, struct err *e)
+{
+	if (t->status != NULL)
+		sqlite3_bind_text(l->stmt[LEDGER_SINK_TRIED], 7, t->status, -1, SQLITE_STATIC);
+	return ledger_run(l, LEDGER_SINK_TRIED, 6,
+	    (const int64_t[]){
+		sink, (int64_t)t->sent, (int64_t)t->retried, (int64_t)t->bytes, t->at_s, t->good },
+	    e);
+}
+
+void
+ledger_read_counts(sqlite3_stmt *st, struct ledger_counts *out)
+{
+	int i = 0;
+
+	out->id = sqlite3_column_int64(st, i++);
+	ledger_text(st, i++, out->name, sizeof(out->name));
+	out->required = sqlite3_column_int(st, i++) != 0;
+	out->retired = sqlite3_column_int(st, i++) != 0;
+	out->made = (uint64_t)sqlite3_column_int64(st, i++);
+	for (size_t f = 0; f < LEDGER_FATES; f++)
+		out->fate[f] = (uint64_t)sqlite3_column_int64(st, i++);
+	out->segments = (uint64_t)sqlite3_column_int64(st, i++);
+	out->sent = (uint64_t)sqlite3_column_int64(st, i++);
+	out->retried = (uint64_t)sqlite3_column_int64(st, i++);
+	out->bytes = (uint64_t)sqlite3_column_int64(st, i++);
+	ledger_text(st, i++, out->status, sizeof(out->status));
+	out->tried_s = sqlite3_column_int64(st, i++);
+	out->success_s = sqlite3_column_int64(st, i++);
+}
+
+int
+ledger_sinks(struct ledger *l, struct ledger_counts **out, size_t *n, struct err *e)
+{
+	size_t room = 0;
+	int rc;
+
+	*out = NULL;
+	*n = 0;
+	while ((rc = ledger_step(l, LEDGER_SINK_LIST, e)) > 0) {
+		*out = xgrow(*out, *n, &room, sizeof(**out));
+		ledger_read_counts(l->stmt[LEDGER_SINK_LIST], &(*out)[(*n)++]);
+	}
+	ledger_reset(l, LEDGER_SINK_LIST);
+	if (rc < 0) {
+		free(*out);
+		*out = NULL;
+	}
+	return rc;
+}
+
+int
+ledger_counts(struct ledger *l, int64_t sink, struct ledger_counts *out, struct err *e)
+{
+	int rc;
+
+	ledger_bind(l, LEDGER_SINK_GET, 1, &sink);
+	rc = ledger_step(l, LEDGER_SINK_GET, e);
+	if (rc > 0)
+		ledger_read_counts(l->stmt[LEDGER_SINK_GET], out);
+	ledger_reset(l, LEDGER_SINK_GET);
+	if (rc == 0)
+		return err_set(e, "%s/" LEDGER_NAME ": no sink %lld", l->dir, (long long)sink);
+	return rc < 0 ? -1 : 0;
+}
+
+int
+ledger_recount(struct ledger *l, int64_t sink, enum ledger_fate from, enum ledger_fate to,
+    uint64_t n, struct err *e)
+{
+	int64_t v[] = { sink, 0, 0, 0, 0, 0 };
+
+	v[1 + from] -= (int64_t)n;
+	v[1 + to] += (int64_t)n;
+	return ledger_run(l, LEDGER_SINK_COUNT, COUNT(v), v, e);
+}
