@@ -191,6 +191,8 @@ struct conf_signals { /* <signals>, old name <sparkpost-analytics> */
 	bool privacy_sha1;
 	uint64_t upload_interval_s; /* ours; default 60 */
 	const char *ca_file;	    /* ours: certificates to trust instead of the system's */
+	bool confirm_batches;	    /* ours: ask later what became of each batch; default no */
+	uint64_t confirm_window_s;  /* ours: for how long; default 1h */
 };
 
 /* ---- virtual MTAs and pools ---- */
