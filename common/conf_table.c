@@ -183,7 +183,7 @@ const struct conf_row conf_rows[] = {
 	{ "upload-interval", S, T(time), AT(conf_signals, upload_interval_s), "1m", UPLOADER, 0, 1, 86400, .help = "how often to look for segments, beside at once when one appears" },
 	{ "ca-file", S, T(path), AT(conf_signals, ca_file), NULL, UPLOADER, 0, .help = "certificates to trust instead of the system's" },
 	{ "confirm-batches", S, T(bool), AT(conf_signals, confirm_batches), "no", UPLOADER, 0, .help = "ask later what became of each batch; its segment stays until that is known" },
-	{ "confirm-window", S, T(time), AT(conf_signals, confirm_window_s), "1h", UPLOADER, 0, 60, 86400, .help = "for how long to ask before a batch counts as uploaded, unconfirmed" },
+	{ "confirm-window", S, T(time), AT(conf_signals, confirm_window_s), "1h", UPLOADER, 0, 1, 86400, .help = "for how long to ask before a batch counts as uploaded, unconfirmed" },
 	{ "log-verbose", S, T(bool), AT(conf_signals, log_verbose), "no", UPLOADER, 0, .help = "log every action, not summaries only" },
 	{ "min-free-space", S, T(size), AT(conf_signals, min_free_space), "20M", UPLOADER, LATER, .help = "delete the oldest segments when less is free; 0: never" },
 	{ "engagement-tracking", S, T(word), AT(conf_signals, engagement_tracking), "no", MILTER, 0, .words = tracking_words, .help = "sparkpost, or yes: links go through the tracking domain, and pixels show opens" },
