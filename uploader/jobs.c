@@ -1,15 +1,31 @@
 #include "uploader/jobs.h"
 
 #include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
 
 #include "common/xalloc.h"
 #include "uploader/learn.h"
 #include "uploader/mail_log.h"
+#include "uploader/onward.h"
 
 struct jobs {
 	struct learn *learn;  /* NULL: nobody asks the index */
 	struct mail_log *log; /* NULL: no <mail-log> */
+	struct onward *onward; /* NULL: no processor */
+	int epoll;             /* of the jobs' descriptors */
 };
+
+/* Have `fd` looked at; -1: there is none. */
+static int
+watch(struct jobs *j, int fd, struct err *e)
+{
+	struct epoll_event ev = { .events = EPOLLIN };
+
+	if (fd >= 0 && epoll_ctl(j->epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
+		return err_errno(e, "epoll");
+	return 0;
+}
 
 struct jobs *
 jobs_open(const struct conf *conf, struct spool *sp, struct err *e)
@@ -17,8 +33,16 @@ jobs_open(const struct conf *conf, struct spool *sp, struct err *e)
 	bool log = conf->mail_log.given, reports = conf->bounce.given || conf->feedback.given;
 	struct jobs *j = xcalloc(1, sizeof(*j));
 
+	j->epoll = epoll_create1(EPOLL_CLOEXEC);
+	if (j->epoll < 0) {
+		err_text(e, errno, "epoll");
+		jobs_close(j);
+		return NULL;
+	}
 	if (((log || reports) && (j->learn = learn_open(conf, sp, e)) == NULL) ||
-	    (log && (j->log = mail_log_open(conf, j->learn, e)) == NULL)) {
+	    (log && (j->log = mail_log_open(conf, j->learn, e)) == NULL) ||
+	    (reports && ((j->onward = onward_job_open(conf, sp, e)) == NULL ||
+			    watch(j, onward_job_fd(j->onward), e) < 0))) {
 		jobs_close(j);
 		return NULL;
 	}
@@ -30,8 +54,11 @@ jobs_close(struct jobs *j)
 {
 	if (j == NULL)
 		return;
+	onward_job_close(j->onward);
 	mail_log_close(j->log);
 	learn_close(j->learn);
+	if (j->epoll >= 0)
+		close(j->epoll);
 	free(j);
 }
 
@@ -63,12 +90,13 @@ jobs_step(struct jobs *j)
 		wake = sooner(wake, mail_log_step(j->log));
 	if (j->learn != NULL)
 		wake = sooner(wake, learn_step(j->learn));
+	if (j->onward != NULL)
+		wake = sooner(wake, onward_job_step(j->onward));
 	return wake;
 }
 
 int
 jobs_fd(const struct jobs *j)
 {
-	(void)j;
-	return -1;
+	return j->epoll;
 }

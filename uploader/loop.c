@@ -487,7 +487,8 @@ timeout_ms(const struct loop *l, int64_t wake, int64_t now)
 static int
 turn(struct loop *l, struct err *e)
 {
-	struct pollfd fds[] = { { l->signals, POLLIN, 0 }, { l->scan.inotify, POLLIN, 0 } };
+	struct pollfd fds[] = { { l->signals, POLLIN, 0 }, { l->scan.inotify, POLLIN, 0 },
+		{ jobs_fd(l->jobs), POLLIN, 0 } };
 	const struct upload_result *result;
 	int64_t now = clock_mono_ms(), wake, jobs_wake;
 

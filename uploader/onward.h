@@ -70,12 +70,24 @@ ssize_t onward_list(int onward_fd, size_t max, char ***names, struct err *e);
 
 struct onward;
 
-/* `conf` is used until the close. NULL and *e. */
-struct onward *onward_open(const struct conf *conf, struct spool *sp, struct err *e);
-void onward_close(struct onward *o); /* NULL is fine */
+/*
+ * One recipient a transaction, MAIL FROM <>, with our own fields before the mail's: the seal
+ * that lets it pass the milter (common/onward.h), X-Signalpost-Forwarded, by which a mail that
+ * is sent back to us is known and dropped, X-Signalpost-Sender. Message-ID and all else stay.
+ *
+ * What the relay refuses (5xx) goes to rejected/ with the reason, and is never bounced; so does
+ * what it has not taken within onward-age. All else is tried again. If we die between the relay's
+ * 250 and the order's next state, that recipient gets the mail twice.
+ *
+ * `conf` is used until the close. libcurl must have been set up. NULL and *e.
+ */
+struct onward *onward_job_open(const struct conf *conf, struct spool *sp, struct err *e);
+void onward_job_close(struct onward *o); /* gives up what is under way; NULL is fine */
 
-/* Go on with what is under way. Returns when to come again, monotonic. */
-int64_t onward_step(struct onward *o);
-void onward_wake(struct onward *o); /* something has been put there */
+/* Go on with what is under way. Returns when to come again, monotonic, or as soon as the
+ * descriptor (it stays the same) is readable. */
+int onward_job_fd(const struct onward *o);
+int64_t onward_job_step(struct onward *o);
+void onward_job_wake(struct onward *o); /* something has been put there */
 
 #endif
