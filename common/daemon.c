@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -67,6 +68,7 @@ daemon_options(int argc, char **argv, const char *program, struct daemon_options
 		}
 	if (optind != argc)
 		usage(program);
+	umask(DAEMON_UMASK);
 }
 
 /* The parent's rest of life: it answers for the child to whoever started us. */

@@ -24,7 +24,11 @@ struct daemon_options {
 
 const char *daemon_version(void); /* "1.0" */
 
-/* Read the options; prints and exits for -V and for wrong usage. */
+/*
+ * Read the options; prints and exits for -V and for wrong usage. What the daemon makes is then
+ * for its user and group alone (umask).
+ */
+#define DAEMON_UMASK 007
 void daemon_options(int argc, char **argv, const char *program, struct daemon_options *out);
 
 /*

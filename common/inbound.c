@@ -17,7 +17,6 @@
 #define PREFIX    "in1-"
 #define SUFFIX    ".eml"
 #define DIGITS    16
-#define FILE_MODE 0640
 #define TRIES     100   /* at names that turn out to be taken */
 #define PENDING   65536 /* bytes that wait for a write */
 
@@ -82,7 +81,7 @@ create(struct spool *sp, char name[INBOUND_NAME_SIZE], struct err *e)
 	if (is_taken(sp->inbound, name) || is_taken(sp->onward, name))
 		return -2;
 	fd = openat(
-	    sp->inbound_tmp, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+	    sp->inbound_tmp, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, SPOOL_FILE_MODE);
 	if (fd < 0)
 		return errno == EEXIST ? -2
 		                       : err_errno(e, "create %s/inbound/tmp/%s", sp->dir, name);

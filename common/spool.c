@@ -14,8 +14,6 @@
 #include "common/spool_file.h"
 #include "common/xalloc.h"
 
-#define DIR_MODE  0750
-#define FILE_MODE 0640
 #define TRIES     100 /* at names that turn out to be taken */
 
 /* ---- the directory ---- */
@@ -26,7 +24,7 @@ open_below(int parent, const char *name, struct err *e)
 {
 	int fd;
 
-	if (mkdirat(parent, name, DIR_MODE) == 0) {
+	if (mkdirat(parent, name, SPOOL_DIR_MODE) == 0) {
 		if (file_sync_dir(parent, name, e) < 0)
 			return -1;
 	} else if (errno != EEXIST) {
@@ -61,7 +59,7 @@ spool_open(const char *dir, struct err *e)
 	struct err why;
 
 	*sp = (struct spool){ xstrdup(dir), -1, -1, -1, -1, -1, -1 };
-	if (file_mkdirs(dir, DIR_MODE, &why) < 0 || open_dirs(sp, &why) < 0) {
+	if (file_mkdirs(dir, SPOOL_DIR_MODE, &why) < 0 || open_dirs(sp, &why) < 0) {
 		err_text(e, 0, "spool %s: %s", dir, why.text);
 		spool_close(sp);
 		return NULL;
@@ -248,7 +246,7 @@ create(struct spool *sp, char name[SPOOL_NAME_SIZE], struct err *e)
 	new_name(name);
 	if (faccessat(sp->events, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
 		return -2;
-	fd = openat(sp->open, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, FILE_MODE);
+	fd = openat(sp->open, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, SPOOL_FILE_MODE);
 	if (fd < 0)
 		return errno == EEXIST ? -2
 		                       : err_errno(e, "create %s/events/open/%s", sp->dir, name);

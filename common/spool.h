@@ -21,9 +21,16 @@
 
 #define SPOOL_NAME_SIZE 32 /* "sp1-" + 16 + ".json" and NUL, rounded up */
 
+/*
+ * The daemons are different users of one group: any of them closes what another left
+ * behind. daemon_options() sets a umask that lets these through.
+ */
+#define SPOOL_DIR_MODE	0770
+#define SPOOL_FILE_MODE 0660
+
 struct spool; /* owns directory descriptors */
 
-/* Open the spool in `dir`, making what is missing (0750). NULL and *e on error. */
+/* Open the spool in `dir`, making what is missing. NULL and *e on error. */
 struct spool *spool_open(const char *dir, struct err *e);
 void spool_close(struct spool *sp); /* NULL is fine; close its writers first */
 const char *spool_dir(const struct spool *sp);

@@ -242,7 +242,7 @@ part(struct recovery *r, const char *name, int *fd, struct err *e)
 
 	snprintf(tmp, sizeof(tmp), "%s" TMP_SUFFIX, name);
 	buf_init(&p.reasons, REJECTED_DETAILS_MAX);
-	p.good = openat(r->sp->open, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0640);
+	p.good = openat(r->sp->open, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, SPOOL_FILE_MODE);
 	if (p.good < 0)
 		return err_errno(e, "create %s", tmp);
 	if (spool_file_lock(r->sp->open, tmp, p.good, e) != 1)

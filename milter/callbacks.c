@@ -207,6 +207,7 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
 		s->leading_space = old->leading_space;
 		s->no_reply = old->no_reply;
 	}
+	s->connected = true;
 	s->maybe_local = looks_local(ctx, host, addr);
 	session_free(old);
 	smfi_setpriv(ctx, s);
@@ -450,10 +451,12 @@ on_close(SMFICTX *ctx)
 
 	if (s == NULL) /* closed before it was negotiated: a probe */
 		return SMFIS_CONTINUE;
-	settings = reload_acquire();
-	session_source(s, reload_context(settings)->conf, &src);
-	log_connection(s, &src, "disconnect");
-	reload_release(settings);
+	if (s->connected) {
+		settings = reload_acquire();
+		session_source(s, reload_context(settings)->conf, &src);
+		log_connection(s, &src, "disconnect");
+		reload_release(settings);
+	}
 	session_free(s);
 	smfi_setpriv(ctx, NULL);
 	return SMFIS_CONTINUE;

@@ -19,6 +19,7 @@
 #include "milter/callbacks.h"
 #include "milter/reload.h"
 #include "milter/socket.h"
+#include "milter/watchdog.h"
 
 static void
 log_recovered(void *unused, const char *text)
@@ -84,7 +85,7 @@ prepare_spool(const struct conf *c, struct err *e)
 
 	if (stat(dir, &st) == 0 || geteuid() != 0)
 		return 0;
-	if (file_mkdirs(dir, 0750, e) < 0)
+	if (file_mkdirs(dir, SPOOL_DIR_MODE, e) < 0)
 		return -1;
 	if (pw != NULL && chown(dir, pw->pw_uid, pw->pw_gid) < 0)
 		return err_errno(e, "owner of %s", dir);
@@ -154,7 +155,7 @@ serve(const struct daemon_options *opt, const struct conf *c, struct err *e)
 		return refuse_start(opt, EX_CANTCREAT, e);
 	}
 	callbacks_set_spool(writer);
-	if (daemon_ready(c->milter.pid_file, e) < 0)
+	if (daemon_ready(c->milter.pid_file, e) < 0 || watchdog_start(c->milter.socket, e) < 0)
 		return refuse_start(opt, EX_CANTCREAT, e);
 	log_info("listening on %s, spool %s", c->milter.socket, c->spool.directory);
 	rc = smfi_main();

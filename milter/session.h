@@ -38,6 +38,7 @@ struct session {
 	char *auth_user; /* NULL: not authenticated */
 	bool leading_space; /* header values come and go with their leading blank */
 	bool no_reply;	    /* the MTA awaits no answer to headers and body */
+	bool connected; /* more than a negotiation, as the watchdog makes it */
 	bool in_transaction;
 	struct transaction tx;
 };

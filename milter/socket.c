@@ -14,9 +14,8 @@
 #include "common/slice.h"
 #include "common/xalloc.h"
 
-/* "unix:/path" and "local:/path" -> "/path"; NULL for inet sockets. */
-static const char *
-unix_path(const char *socket)
+const char *
+socket_unix_path(const char *socket)
 {
 	if (slice_startsi(slice_str(socket), SLICE_LIT("unix:")))
 		return socket + 5;
@@ -98,7 +97,7 @@ set_rights(const struct conf_milter *m, const char *path, gid_t gid, struct err 
 int
 socket_open(const struct conf_milter *m, struct err *e)
 {
-	const char *path = unix_path(m->socket);
+	const char *path = socket_unix_path(m->socket);
 	mode_t mask;
 	gid_t gid = (gid_t)-1;
 
@@ -120,7 +119,7 @@ socket_open(const struct conf_milter *m, struct err *e)
 void
 socket_remove(const char *socket)
 {
-	const char *path = unix_path(socket);
+	const char *path = socket_unix_path(socket);
 
 	if (path != NULL)
 		unlink(path);

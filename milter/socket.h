@@ -16,6 +16,9 @@
  */
 int socket_open(const struct conf_milter *m, struct err *e);
 
+/* "unix:/path", "local:/path" and "/path" -> "/path"; NULL for inet sockets. */
+const char *socket_unix_path(const char *socket);
+
 /* Remove a unix socket at exit; libmilter leaves it behind when run by root. */
 void socket_remove(const char *socket);
 

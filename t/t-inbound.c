@@ -179,8 +179,8 @@ round_trips(struct spool *sp)
 			same_envelope(&f.env, &rows[i]) && slice_eq(f.mail, some_mail()),
 		    "and comes back: %s", e.text);
 		inbound_close(&f);
-		ok(fstatat(spool_inbound_fd(sp), name, &st, 0) == 0 && (st.st_mode & 07777) == 0640,
-		    "its mode is 0640");
+		ok(fstatat(spool_inbound_fd(sp), name, &st, 0) == 0 && (st.st_mode & 07777) == 0660,
+		    "its mode is 0660");
 		unlinkat(spool_inbound_fd(sp), name, 0);
 	}
 }
@@ -547,7 +547,7 @@ int
 main(void)
 {
 	char dir[SPOOLDIR_SIZE];
-	struct spool *sp = spool_open(spooldir_make(dir), NULL);
+	struct spool *sp = (umask(007), spool_open(spooldir_make(dir), NULL));
 
 	names();
 	round_trips(sp);

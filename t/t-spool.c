@@ -223,7 +223,7 @@ directories(const char *base)
 	ok(sp != NULL && strcmp(spool_dir(sp), dir) == 0, "the spool is made");
 	for (size_t i = 0; i < COUNT(made); i++) {
 		snprintf(path, sizeof(path), "%s%s", dir, made[i]);
-		ok(stat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0750,
+		ok(stat(path, &st) == 0 && S_ISDIR(st.st_mode) && (st.st_mode & 07777) == 0770,
 		    "directory spool%s", made[i]);
 	}
 	spool_close(sp);
@@ -882,7 +882,7 @@ main(void)
 	uint64_t n = 50;
 	struct err e;
 
-	umask(022);
+	umask(007);
 	buf_init(&reports, BUF_NO_LIMIT);
 	spooldir_make(base);
 	names();

@@ -147,7 +147,7 @@ prepare_spool(const struct conf *c, struct err *e)
 
 	if (geteuid() != 0 || stat(dir, &st) == 0)
 		return 0;
-	if (file_mkdirs(dir, 0750, e) < 0)
+	if (file_mkdirs(dir, SPOOL_DIR_MODE, e) < 0)
 		return -1;
 	if (pw != NULL && chown(dir, pw->pw_uid, pw->pw_gid) < 0)
 		return err_errno(e, "owner of %s", dir);

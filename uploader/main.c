@@ -132,7 +132,6 @@ main(int argc, char **argv)
 	struct err e;
 
 	daemon_options(argc, argv, PROGRAM, &opt);
-	umask(027);
 	log_open(PROGRAM, true);
 	conf = conf_load(opt.conf_file, &e);
 	if (conf == NULL) {

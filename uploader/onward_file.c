@@ -17,7 +17,6 @@
 
 #define ORDER_MAX  ((size_t)4 << 20)
 #define RCPTS_MAX  100000
-#define ORDER_MODE 0640
 
 /* "in1-....eml" -> "in1-....json" */
 static void
@@ -36,7 +35,7 @@ onward_dir(struct spool *sp, struct err *e)
 
 	buf_init(&path, BUF_NO_LIMIT);
 	buf_printf(&path, "%s/inbound/onward", spool_dir(sp));
-	if (file_mkdirs(buf_str(&path), 0750, e) == 0) {
+	if (file_mkdirs(buf_str(&path), SPOOL_DIR_MODE, e) == 0) {
 		fd = open(buf_str(&path), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0)
 			err_text(e, errno, "%s", buf_str(&path));
@@ -70,7 +69,7 @@ onward_order_write(int onward_fd, const char *name, const struct onward_order *o
 	json_object_object_add(o, "rcpts", rcpts);
 	json = json_object_to_json_string_length(
 	    o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE, &len);
-	rc = file_replace(onward_fd, file, (struct slice){ json, len }, ORDER_MODE, e);
+	rc = file_replace(onward_fd, file, (struct slice){ json, len }, SPOOL_FILE_MODE, e);
 	json_object_put(o);
 	return rc;
 }
