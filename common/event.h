@@ -59,6 +59,11 @@ struct event {
 	struct slice queue_id; /* the MTA's, ours: the log is joined by it; no receiver needs it */
 	struct slice raw_reason, reason, error_code;
 	struct slice fbtype, report_by, report_to, mailfrom;
+	struct slice header_message_id, envid; /* ours: reports quote them, reports are joined by them */
+	struct slice matched_by;  /* ours, of a report: how its message was found (correlate.h) */
+	struct slice likely_message_id; /* ours: the message that a report may be about; a guess */
+	struct slice final_rcpt;  /* ours: whom the report names, if that is not rcpt_to */
+	struct slice report_dkim; /* ours: what became of the report's DKIM signature */
 	struct slice user_agent, target_link_url, target_link_name;
 	struct slice machine_reader; /* ours: the rule that knew this reader to be a program */
 	struct slice rcpt_meta; /* a JSON object, as text */
@@ -66,6 +71,7 @@ struct event {
 	int64_t subaccount_id, msg_size, num_retries, queue_time_ms, bounce_class;
 	enum event_flag open_tracking, click_tracking, initial_pixel;
 	enum event_flag prefetched; /* ours: no person may have looked */
+	enum event_flag authenticated; /* ours: the report quotes what only the message had, sealed */
 };
 
 /* All unset; subaccount_id 0. */

@@ -29,6 +29,10 @@ enum statement {
 	GIVE_UP,
 	OVERDUE,
 	OVERDUE_FREED,
+	NAME,
+	NAMED,
+	NAMED_RCPT,
+	AMONG,
 	HAS_SEGMENT,
 	ADD_SEGMENT,
 	FORGET_SEGMENT,
@@ -50,6 +54,7 @@ struct index {
 	struct buf packed;
 	struct slot *filter;
 	bool no_log;     /* nobody waits */
+	bool no_reports; /* nobody asks for names */
 	bool has_hashed; /* some recipients are hashes: look for those, too */
 };
 
@@ -71,6 +76,15 @@ static const char schema[] =
     "CREATE TABLE segment (name TEXT PRIMARY KEY) WITHOUT ROWID;"
     "CREATE TABLE state (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;";
 
+/* Later than the others: files that are older get it when they are opened. */
+static const char name_schema[] = "CREATE TABLE IF NOT EXISTS name ("
+				  "  name INTEGER NOT NULL," /* a hash of it and of what it is */
+				  "  rcpt INTEGER NOT NULL," /* a hash */
+				  "  id INTEGER NOT NULL,"
+				  "  PRIMARY KEY (name, rcpt, id)) WITHOUT ROWID;"
+				  "CREATE INDEX IF NOT EXISTS name_id ON name (id);";
+
+#define NAMED_COLUMNS   "m.id, 0, 0, 0, 0, NULL, m.facts"
 #define WAITING_COLUMNS "w.id, w.received, w.tries, w.last, w.line, w.reply, m.facts"
 
 static const char *const statements[STATEMENTS] = {
@@ -85,6 +99,15 @@ static const char *const statements[STATEMENTS] = {
 		     " WHERE w.queue_id = ?1 AND w.id > ?2 AND w.received <= ?3"
 		     " ORDER BY w.id LIMIT 1",
 	[GET] = "SELECT id, 0, 0, 0, 0, NULL, facts FROM message WHERE id = ?",
+	[NAME] = "INSERT OR IGNORE INTO name (name, rcpt, id) VALUES (?, ?, ?)",
+	[NAMED] = "SELECT " NAMED_COLUMNS " FROM name n JOIN message m ON m.id = n.id"
+		  " WHERE n.name = ?1 AND n.id < ?2 ORDER BY n.id DESC LIMIT 1",
+	[NAMED_RCPT] = "SELECT " NAMED_COLUMNS " FROM name n JOIN message m ON m.id = n.id"
+		       " WHERE n.name = ?1 AND n.rcpt = ?3 AND n.id < ?2"
+		       " ORDER BY n.id DESC LIMIT 1",
+	[AMONG] = "SELECT " NAMED_COLUMNS " FROM name n JOIN message m ON m.id = n.id"
+		  " WHERE n.name = ?1 AND n.rcpt = ?2 AND n.id BETWEEN ?3 AND ?4"
+		  " ORDER BY n.id LIMIT 1",
 	[FAILED] = "UPDATE waiting SET tries = tries + 1, last = ?4, line = ?5, reply = ?6"
 		   " WHERE queue_id = ?1 AND rcpt = ?2 AND id = ?3",
 	[SETTLE] = "DELETE FROM waiting WHERE queue_id = ?1 AND rcpt = ?2 AND id = ?3",
@@ -241,6 +264,8 @@ prepare(struct index *ix, struct err *e)
 	} else if (id != APPLICATION_ID) {
 		return err_set(e, "index: the file is some other program's");
 	}
+	if (run(ix, name_schema, e) < 0)
+		return -1;
 	for (size_t i = 0; i < STATEMENTS; i++)
 		if (sqlite3_prepare_v3(ix->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
 			&ix->stmt[i], NULL) != SQLITE_OK)
@@ -365,6 +390,8 @@ static const struct {
 	{ 'D', TEXT, AT(routing_domain) },
 	{ 'm', TEXT, AT(recv_method) },
 	{ 'q', TEXT, AT(queue_id) },
+	{ 'M', TEXT, AT(header_message_id) },
+	{ 'e', TEXT, AT(envid) },
 	{ 'x', TEXT, AT(rcpt_meta) },
 	{ 'X', TEXT, AT(rcpt_tags) },
 	{ 'a', NUMBER, AT(subaccount_id) },
@@ -485,10 +512,9 @@ rcpt_key(struct slice rcpt)
 }
 
 /* privacy-policy sha1: what the event has in place of the address. */
-static int64_t
-hashed_key(struct slice rcpt)
+static const char *
+rcpt_hash(struct slice rcpt, char hex[2 * HASH_SHA1_SIZE + 1])
 {
-	char hex[2 * HASH_SHA1_SIZE + 1];
 	unsigned char md[HASH_SHA1_SIZE];
 	struct buf lower;
 
@@ -498,7 +524,15 @@ hashed_key(struct slice rcpt)
 		    (char)(rcpt.p[i] >= 'A' && rcpt.p[i] <= 'Z' ? rcpt.p[i] + 32 : rcpt.p[i]));
 	hash_sha1(buf_slice(&lower), md);
 	buf_free(&lower);
-	return rcpt_key(slice_str(hash_hex(md, sizeof(md), hex)));
+	return hash_hex(md, sizeof(md), hex);
+}
+
+static int64_t
+hashed_key(struct slice rcpt)
+{
+	char hex[2 * HASH_SHA1_SIZE + 1];
+
+	return rcpt_key(slice_str(rcpt_hash(rcpt, hex)));
 }
 
 static int64_t
@@ -526,9 +560,46 @@ id_of(int64_t number)
 }
 
 void
-index_set_log(struct index *ix, bool read)
+index_set_use(struct index *ix, bool log, bool reports)
 {
-	ix->no_log = !read;
+	ix->no_log = !log;
+	ix->no_reports = !reports;
+}
+
+/* What it is goes first, so that an envelope id is no Message-ID. */
+static int64_t
+name_key(enum index_name what, struct slice name)
+{
+	static const char letter[] = {
+		[INDEX_MESSAGE_ID] = 'M', [INDEX_ENVID] = 'e', [INDEX_RCPT] = 'r'
+	};
+	uint64_t h = what == INDEX_RCPT ? (uint64_t)rcpt_key(name) : hash_fnv1a(name);
+
+	return (int64_t)((h ^ (unsigned char)letter[what]) * 0x100000001b3);
+}
+
+static int
+add_name(struct index *ix, enum index_name what, struct slice name, int64_t rcpt, int64_t id,
+    struct err *e)
+{
+	if (name.len == 0)
+		return 0;
+	sqlite3_bind_int64(ix->stmt[NAME], 1, name_key(what, name));
+	sqlite3_bind_int64(ix->stmt[NAME], 2, rcpt);
+	sqlite3_bind_int64(ix->stmt[NAME], 3, id);
+	return done(ix, NAME, e);
+}
+
+static int
+add_names(struct index *ix, const struct event *ev, int64_t id, struct err *e)
+{
+	struct slice rcpt = ev->rcpt_to.len > 0 ? ev->rcpt_to : ev->rcpt_hash;
+	int64_t key = key_of(ev);
+
+	if (add_name(ix, INDEX_MESSAGE_ID, ev->header_message_id, key, id, e) < 0 ||
+	    add_name(ix, INDEX_ENVID, ev->envid, key, id, e) < 0)
+		return -1;
+	return add_name(ix, INDEX_RCPT, rcpt, key, id, e);
 }
 
 static int
@@ -560,7 +631,8 @@ index_learn(struct index *ix, const struct event *ev, struct err *e)
 		return -1;
 	if (sqlite3_changes(ix->db) == 0)
 		return 0;
-	if (!ix->no_log && wait_for_fate(ix, ev, n, e) < 0)
+	if ((!ix->no_log && wait_for_fate(ix, ev, n, e) < 0) ||
+	    (!ix->no_reports && add_names(ix, ev, n, e) < 0))
 		return -1;
 	if (ev->rcpt_hash.len > 0 && !ix->has_hashed) {
 		ix->has_hashed = true;
@@ -640,6 +712,115 @@ index_get(struct index *ix, struct slice message_id, struct index_message *out, 
 		return 0;
 	sqlite3_bind_int64(ix->stmt[GET], 1, id_number(id));
 	return take_row(ix, ix->stmt[GET], out, e);
+}
+
+/* Is it really its name, and not only one with the same hash? */
+static bool
+has_name(const struct event *ev, enum index_name what, struct slice name)
+{
+	switch (what) {
+	case INDEX_MESSAGE_ID:
+		return slice_eq(ev->header_message_id, name);
+	case INDEX_ENVID:
+		return slice_eq(ev->envid, name);
+	case INDEX_RCPT:
+		return slice_eqi(ev->rcpt_to, name) || slice_eqi(ev->rcpt_hash, name);
+	}
+	return false;
+}
+
+/* The next older one that has this name. */
+static int
+named(struct index *ix, enum index_name what, struct slice name, const int64_t *rcpt,
+    int64_t before, struct index_message *out, struct err *e)
+{
+	enum statement which = rcpt == NULL ? NAMED : NAMED_RCPT;
+	int rc;
+
+	do {
+		sqlite3_bind_int64(ix->stmt[which], 1, name_key(what, name));
+		sqlite3_bind_int64(ix->stmt[which], 2, before);
+		if (rcpt != NULL)
+			sqlite3_bind_int64(ix->stmt[which], 3, *rcpt);
+		rc = take_row(ix, ix->stmt[which], out, e);
+		if (rc > 0)
+			before = out->id;
+	} while (rc > 0 && !has_name(&out->facts, what, name));
+	return rc;
+}
+
+static int
+named_as(struct index *ix, enum index_name what, struct slice name, const int64_t *rcpt,
+    struct index_message *out, bool *several, struct err *e)
+{
+	struct index_message other;
+	int64_t latest;
+	int rc = named(ix, what, name, rcpt, INT64_MAX, out, e);
+
+	*several = false;
+	if (rc <= 0)
+		return rc;
+	latest = out->id;
+	rc = named(ix, what, name, rcpt, latest, &other, e);
+	if (rc < 0)
+		return -1;
+	*several = rc > 0;
+	/* The facts of one message are kept: it has to be read again. */
+	return named(ix, what, name, rcpt, INT64_MAX, out, e);
+}
+
+int
+index_named(struct index *ix, enum index_name what, struct slice name, struct slice rcpt,
+    struct index_message *out, bool *several, struct err *e)
+{
+	char hex[2 * HASH_SHA1_SIZE + 1];
+	int64_t key;
+	int rc;
+
+	*several = false;
+	if (name.len == 0)
+		return 0;
+	if (rcpt.len == 0 && what != INDEX_RCPT)
+		return named_as(ix, what, name, NULL, out, several, e);
+	if (what == INDEX_RCPT)
+		rcpt = name;
+	key = rcpt_key(rcpt);
+	rc = named_as(ix, what, name, &key, out, several, e);
+	if (rc != 0 || !ix->has_hashed)
+		return rc;
+	rcpt = slice_str(rcpt_hash(rcpt, hex));
+	key = rcpt_key(rcpt);
+	return named_as(ix, what, what == INDEX_RCPT ? rcpt : name, &key, out, several, e);
+}
+
+static int
+among(struct index *ix, struct slice rcpt, int64_t first, int64_t last, struct index_message *out,
+    struct err *e)
+{
+	sqlite3_bind_int64(ix->stmt[AMONG], 1, name_key(INDEX_RCPT, rcpt));
+	sqlite3_bind_int64(ix->stmt[AMONG], 2, rcpt_key(rcpt));
+	sqlite3_bind_int64(ix->stmt[AMONG], 3, first);
+	sqlite3_bind_int64(ix->stmt[AMONG], 4, last);
+	return take_row(ix, ix->stmt[AMONG], out, e);
+}
+
+int
+index_among(struct index *ix, struct slice first, unsigned count, struct slice rcpt,
+    struct index_message *out, struct err *e)
+{
+	char hex[2 * HASH_SHA1_SIZE + 1];
+	struct message_id id;
+	int64_t from, to;
+	int rc;
+
+	if (!ids_parse(first, &id) || count == 0 || rcpt.len == 0)
+		return 0;
+	from = id_number(id);
+	to = id_number(ids_nth(id, count - 1));
+	rc = among(ix, rcpt, from, to, out, e);
+	if (rc == 0 && ix->has_hashed)
+		rc = among(ix, slice_str(rcpt_hash(rcpt, hex)), from, to, out, e);
+	return rc;
 }
 
 int
@@ -772,7 +953,8 @@ trim(struct index *ix, int64_t last, struct err *e)
 	/* Nobody can be found without facts. */
 	if (run(ix,
 		"DELETE FROM waiting WHERE id < (SELECT ifnull(min(id), 0) FROM message);"
-		"DELETE FROM unknown WHERE id < (SELECT ifnull(min(id), 0) FROM message)",
+		"DELETE FROM unknown WHERE id < (SELECT ifnull(min(id), 0) FROM message);"
+		"DELETE FROM name WHERE id < (SELECT ifnull(min(id), 0) FROM message)",
 		e) < 0 ||
 	    filter_load(ix, e) < 0)
 		return -1;

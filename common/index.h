@@ -6,6 +6,7 @@
  *	waiting	  queue id and recipient -> those whose fate is not known yet, with
  *		  what has been tried so far; small
  *	unknown	  whose fate will not be known any more
+ *	name	  Message-ID, envelope id, recipient -> ids
  *	segment	  names of the spool's segments that have been read
  *	state	  how far the log has been read
  *
@@ -49,10 +50,10 @@ int index_commit(struct index *ix, struct err *e); /* durable */
 void index_rollback(struct index *ix);
 
 /*
- * Does anybody read the MTA's log? If not, nobody waits of those that are learned from
- * now on. From index_open() on somebody does.
+ * What is what is learned from now on for? `log`: somebody reads the MTA's log; if not, nobody
+ * waits. `reports`: index_named() is going to be asked. Both are so from index_open() on.
  */
-void index_set_log(struct index *ix, bool read);
+void index_set_use(struct index *ix, bool log, bool reports);
 
 /*
  * Keep a reception event. 1: it is new; 0: it was there, or has no queue id, or
@@ -71,6 +72,24 @@ int index_find(struct index *ix, struct slice queue_id, struct slice rcpt, int64
 
 /* A message by its id, whether it waits or not. */
 int index_get(struct index *ix, struct slice message_id, struct index_message *out, struct err *e);
+
+/* What a report may say of the message that it is about. */
+enum index_name {
+	INDEX_MESSAGE_ID, /* of its header, without <> */
+	INDEX_ENVID,
+	INDEX_RCPT, /* the recipient, any case */
+};
+
+/*
+ * The latest message that has this name and, if it is given, this recipient. `*several`: there are
+ * others of that name that are not the same message and recipient. As index_find().
+ */
+int index_named(struct index *ix, enum index_name what, struct slice name, struct slice rcpt,
+    struct index_message *out, bool *several, struct err *e);
+
+/* Of the `count` messages from the id `first` on, that to `rcpt`. As index_find(). */
+int index_among(struct index *ix, struct slice first, unsigned count, struct slice rcpt,
+    struct index_message *out, struct err *e);
 
 /* An attempt failed for now: `line` (a hash of it) of that time said so. */
 int index_failed(struct index *ix, const struct index_message *m, int64_t at_us, int64_t line,

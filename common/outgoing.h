@@ -61,7 +61,9 @@ struct outgoing {
 	const char *vmta_unknown; /* "x-virtual-mta", "ip_pool": it named none that we have; NULL: fine */
 	struct buf from_header;	  /* address in From */
 	struct buf sender_header; /* in Sender, else in From */
-	struct buf subject, custom_id, envid;
+	struct buf subject, custom_id;
+	struct buf envid, envid_text; /* as xtext, and what it stands for */
+	struct buf header_id;         /* Message-ID as the message leaves, without <> */
 	struct buf meta, tags; /* from X-MSYS-API, JSON */
 	enum event_flag api_open, api_click; /* X-MSYS-API options.open_tracking, click_tracking */
 	const char *api_error; /* why X-MSYS-API was not used, or NULL */

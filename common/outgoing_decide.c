@@ -15,6 +15,7 @@
 #define SUBJECT_MAX   8192
 #define CUSTOM_ID_MAX 512 /* custom-message-id-header: ASCII, at most so many */
 #define ENVID_MAX     100 /* RFC 3461 4.4 */
+#define HEADER_ID_MAX 1000 /* a longer Message-ID is not kept */
 
 void
 outgoing_init(struct outgoing *o)
@@ -26,6 +27,8 @@ outgoing_init(struct outgoing *o)
 	buf_init(&o->subject, SUBJECT_MAX);
 	buf_init(&o->custom_id, CUSTOM_ID_MAX);
 	buf_init(&o->envid, 4096);
+	buf_init(&o->envid_text, ENVID_MAX);
+	buf_init(&o->header_id, HEADER_ID_MAX);
 	buf_init(&o->meta, MSYS_API_MAX * 6);
 	buf_init(&o->tags, MSYS_API_MAX * 6);
 	buf_init(&o->new_from, 1024);
@@ -40,6 +43,8 @@ outgoing_free(struct outgoing *o)
 	buf_free(&o->subject);
 	buf_free(&o->custom_id);
 	buf_free(&o->envid);
+	buf_free(&o->envid_text);
+	buf_free(&o->header_id);
 	buf_free(&o->meta);
 	buf_free(&o->tags);
 	buf_free(&o->new_from);
@@ -282,6 +287,8 @@ decide_envid(const struct outgoing_envelope *env, struct message *m, struct outg
 	if (!env->source->process_x_envid)
 		return;
 	v = slice_trim(value_of(m, "X-Envid"));
+	if (v.len <= ENVID_MAX)
+		buf_add(&o->envid_text, v);
 	for (size_t i = 0; i < v.len && v.len <= ENVID_MAX; i++) {
 		unsigned char c = (unsigned char)v.p[i];
 

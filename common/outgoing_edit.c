@@ -78,6 +78,26 @@ add_missing(const struct outgoing_context *ctx, const struct outgoing_envelope *
 	}
 }
 
+/* What a report will quote. */
+static void
+keep_header_id(const struct message *m, struct outgoing *o)
+{
+	const struct message_header *h = message_find(m, "Message-ID", 0);
+	struct slice id;
+	struct buf text;
+
+	if (h == NULL)
+		return;
+	buf_init(&text, o->header_id.max);
+	header_unfold(&text, slice_str(h->value));
+	id = slice_trim(buf_slice(&text));
+	if (id.len > 2 && id.p[0] == '<' && id.p[id.len - 1] == '>')
+		id = slice_trim((struct slice){ id.p + 1, id.len - 2 });
+	if (!text.full)
+		buf_add(&o->header_id, id);
+	buf_free(&text);
+}
+
 /* ---- MAIL FROM ---- */
 
 /* jsmith@example.com -> jsmith-ID@example.com */
@@ -233,6 +253,7 @@ outgoing_edit(const struct outgoing_context *ctx, const struct outgoing_envelope
 		return 0;
 	}
 	add_missing(ctx, env, m, o);
+	keep_header_id(m, o);
 	if (add_sealed_id(ctx, env, m, o, e) < 0)
 		return -1;
 	track(ctx, env, m, o);

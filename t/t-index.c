@@ -336,6 +336,144 @@ refused(void)
 	ok(index_open(other, &e) == NULL && strstr(e.text, "No such file") != NULL, "%s", e.text);
 }
 
+/* Which message is found: "SERIAL RCPT", with " +" if there are several; "" if none. */
+static const char *
+named(struct index *ix, enum index_name what, const char *name, const char *rcpt)
+{
+	static char text[100];
+	struct index_message m;
+	bool several;
+	int rc = index_named(ix, what, slice_str(name), slice_str(rcpt), &m, &several, &e);
+	struct slice who = m.facts.rcpt_to;
+
+	if (rc <= 0)
+		return rc < 0 ? e.text : "";
+	snprintf(text, sizeof(text), "%lld %.*s%s", (long long)m.facts.timestamp, SLICE_FMT(who),
+	    several ? " +" : "");
+	return text;
+}
+
+static const struct {
+	enum index_name what;
+	const char *name, *rcpt, *want;
+} names[] = {
+	{ INDEX_MESSAGE_ID, "one@x", "", "1000 a@x" },
+	{ INDEX_MESSAGE_ID, "one@x", "A@x", "1000 a@x" },
+	{ INDEX_MESSAGE_ID, "one@x", "b@x", "" },
+	{ INDEX_MESSAGE_ID, "ONE@x", "a@x", "" }, /* it has case */
+	{ INDEX_MESSAGE_ID, "two@x", "a@x", "1001 a@x" },
+	{ INDEX_MESSAGE_ID, "two@x", "b@x", "1001 b@x" },
+	{ INDEX_MESSAGE_ID, "two@x", "", "1001 b@x +" },
+	{ INDEX_MESSAGE_ID, "env-1", "a@x", "" },
+	{ INDEX_MESSAGE_ID, "", "a@x", "" },
+	{ INDEX_ENVID, "env-1", "a@x", "1000 a@x" },
+	{ INDEX_ENVID, "one@x", "a@x", "" },
+	{ INDEX_RCPT, "a@x", "", "1001 a@x +" }, /* the latest */
+	{ INDEX_RCPT, "B@X", "", "1001 b@x" },
+	{ INDEX_RCPT, "c@x", "", "" },
+};
+
+static struct event
+with_names(struct event ev, const char *message_id, const char *envid)
+{
+	ev.header_message_id = slice_str(message_id);
+	ev.envid = slice_str(envid);
+	return ev;
+}
+
+static void
+naming(void)
+{
+	char own[SPOOLDIR_SIZE + 20];
+	struct index_message m;
+	struct index *ix;
+	struct slice first;
+
+	snprintf(own, sizeof(own), "%s/named.db", dir);
+	ix = index_open(own, &e);
+	index_begin(ix, &e);
+	learn(ix, with_names(reception(1, 1000, "N1", "a@x"), "one@x", "env-1"));
+	learn(ix, with_names(reception(2, 1001, "N2", "a@x"), "two@x", NULL));
+	learn(ix, with_names(reception(3, 1001, "N2", "b@x"), "two@x", NULL));
+	for (size_t i = 0; i < COUNT(names); i++) {
+		const char *got = named(ix, names[i].what, names[i].name, names[i].rcpt);
+
+		ok(strcmp(got, names[i].want) == 0, "name \"%s\" of %s: \"%s\"", names[i].name,
+		    names[i].rcpt, got);
+	}
+	first = reception(2, 1001, "N2", "").message_id;
+	ok(index_among(ix, first, 2, SLICE_LIT("B@x"), &m, &e) == 1 &&
+		slice_eq(m.facts.rcpt_to, SLICE_LIT("b@x")),
+	    "among the recipients of a message");
+	ok(index_among(ix, first, 1, SLICE_LIT("b@x"), &m, &e) == 0 &&
+		index_among(ix, first, 2, SLICE_LIT("c@x"), &m, &e) == 0,
+	    "not among them");
+	index_set_use(ix, false, false);
+	learn(ix, with_names(reception(4, 1002, "N3", "d@x"), "three@x", NULL));
+	ok(strcmp(named(ix, INDEX_RCPT, "d@x", ""), "") == 0 &&
+		index_find(ix, SLICE_LIT("N3"), SLICE_LIT("d@x"), INDEX_FIRST, INT64_MAX, &m, &e) ==
+		    0,
+	    "neither names nor who waits, where nobody asks");
+	ok(index_trim(ix, 1001, INT64_MAX, &e) == 1 &&
+		strcmp(named(ix, INDEX_MESSAGE_ID, "one@x", ""), "") == 0 &&
+		strcmp(named(ix, INDEX_RCPT, "b@x", ""), "1001 b@x") == 0,
+	    "names go with their message");
+	index_commit(ix, &e);
+	index_close(ix);
+}
+
+/* Recipients that the events have as hashes are found by their address. */
+static void
+naming_hashed(void)
+{
+	char own[SPOOLDIR_SIZE + 20];
+	struct index_message m;
+	char hex[2 * HASH_SHA1_SIZE + 1];
+	unsigned char md[HASH_SHA1_SIZE];
+	struct index *ix;
+	struct event ev = with_names(reception(1, 1000, "H1", ""), "h@x", NULL);
+	bool several;
+
+	snprintf(own, sizeof(own), "%s/hashed.db", dir);
+	ix = index_open(own, &e);
+	ev.rcpt_to = ev.raw_rcpt_to = (struct slice){ 0 };
+	ev.rcpt_domain = SLICE_LIT("x");
+	hash_sha1(SLICE_LIT("a@x"), md);
+	ev.rcpt_hash = slice_str(hash_hex(md, sizeof(md), hex));
+	index_begin(ix, &e);
+	learn(ix, ev);
+	ok(index_named(
+	       ix, INDEX_MESSAGE_ID, SLICE_LIT("h@x"), SLICE_LIT("A@x"), &m, &several, &e) == 1 &&
+		index_named(
+		    ix, INDEX_RCPT, SLICE_LIT("a@X"), (struct slice){ 0 }, &m, &several, &e) == 1 &&
+		index_among(ix, ev.message_id, 1, SLICE_LIT("a@x"), &m, &e) == 1,
+	    "hashed recipients");
+	index_commit(ix, &e);
+	index_close(ix);
+}
+
+/* A file of a version that knew no names gets their table. */
+static void
+migrating(void)
+{
+	char own[SPOOLDIR_SIZE + 20];
+	sqlite3 *db;
+	struct index *ix;
+
+	snprintf(own, sizeof(own), "%s/old.db", dir);
+	ix = index_open(own, &e);
+	learn(ix, reception(1, 1000, "O1", "a@x"));
+	index_close(ix);
+	sqlite3_open(own, &db);
+	ok(sqlite3_exec(db, "DROP TABLE name", NULL, NULL, NULL) == SQLITE_OK, "an old file");
+	sqlite3_close(db);
+	ix = index_open(own, &e);
+	ok(ix != NULL, "it opens %s", ix == NULL ? e.text : "");
+	learn(ix, with_names(reception(2, 1001, "O2", "b@x"), "new@x", NULL));
+	ok(strcmp(named(ix, INDEX_MESSAGE_ID, "new@x", "b@x"), "1001 b@x") == 0, "and takes names");
+	index_close(ix);
+}
+
 int
 main(void)
 {
@@ -355,6 +493,9 @@ main(void)
 		small_things(ix);
 	}
 	index_close(ix);
+	naming();
+	naming_hashed();
+	migrating();
 	refused();
 	spooldir_remove(dir);
 	return tap_done();

@@ -63,7 +63,7 @@ learn_open(const struct conf *conf, struct spool *sp, struct err *e)
 		learn_close(l);
 		return NULL;
 	}
-	index_set_log(l->ix, conf->mail_log.given);
+	index_set_use(l->ix, conf->mail_log.given, conf->bounce.given || conf->feedback.given);
 	return l;
 }
 

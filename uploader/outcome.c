@@ -39,6 +39,7 @@ begin_event(struct event *ev, enum event_type type, const struct index_message *
 	int64_t since_ms = at_us / 1000 - msg->received_s * 1000;
 
 	*ev = msg->facts;
+	ev->header_message_id = ev->envid = (struct slice){ 0 };
 	ev->type = type;
 	ev->timestamp = at_us / 1000000;
 	ev->num_retries = msg->tries;
