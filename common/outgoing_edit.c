@@ -6,6 +6,7 @@
 
 #include "common/address.h"
 #include "common/clock.h"
+#include "common/header.h"
 #include "common/outgoing.h"
 #include "common/policy.h"
 
