@@ -38,6 +38,8 @@ struct outgoing_envelope { /* the facts; borrowed */
 	const char *client_ip;	 /* "" for local mail */
 	const char *listener_ip; /* NULL: unknown; for default-virtual-mta by-smtp-source-ip */
 	bool local;
+	bool routes; /* the MTA sends by the virtual MTA that we name */
+	bool has_local_rcpt; /* one that the MTA would not send by SMTP: not routed then */
 	const char *queue_id; /* NULL: unknown */
 	struct slice from;    /* without <> */
 	const struct slice *rcpts; /* without <>, no duplicates */
@@ -57,6 +59,8 @@ struct outgoing {
 	struct buf jobid;     /* whole; the campaign is its first 64 bytes */
 	const struct conf_vmta *vmta;
 	const struct conf_pool *pool;
+	bool routed; /* the MTA is told the virtual MTA: see route.h */
+	const char *not_routed; /* why not, where it should; NULL: no need, or routed */
 	const struct conf_rewrite_list *rewrite_list; /* of virtual MTA, pool, source or global, in this order */
 	const char *vmta_unknown; /* "x-virtual-mta", "ip_pool": it named none that we have; NULL: fine */
 	struct buf from_header;	  /* address in From */

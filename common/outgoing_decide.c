@@ -11,6 +11,7 @@
 #include "common/msys_api.h"
 #include "common/outgoing.h"
 #include "common/policy.h"
+#include "common/route.h"
 
 #define SUBJECT_MAX   8192
 #define CUSTOM_ID_MAX 512 /* custom-message-id-header: ASCII, at most so many */
@@ -138,6 +139,22 @@ decide_vmta(const struct outgoing_context *ctx, const struct outgoing_envelope *
 		choose_named(ctx->conf, slice_str(src->default_vmta), o);
 	else if (src->default_vmta_choice == CONF_VMTA_BY_SOURCE_IP)
 		choose_by_listener(ctx->conf, env->listener_ip, o);
+}
+
+/* The sender has no say in it: whatever header of this name came in is gone. */
+static void
+decide_route(const struct outgoing_context *ctx, const struct outgoing_envelope *env,
+    struct message *m, struct outgoing *o)
+{
+	message_delete(m, ROUTE_HEADER);
+	if (o->vmta == NULL || !env->routes || !route_needed(ctx->conf))
+		return;
+	if (!policy_trusts(env->source, env->local))
+		o->not_routed = "untrusted-source";
+	else if (env->has_local_rcpt)
+		o->not_routed = "local-recipient";
+	else
+		o->routed = true;
 }
 
 /* ---- X-MSYS-API ---- */
@@ -327,6 +344,7 @@ outgoing_decide(const struct outgoing_context *ctx, const struct outgoing_envelo
 	decide_api(env, m, &api, o);
 	decide_vmta(ctx, env, buf_slice(&api.ip_pool), m, o);
 	msys_api_free(&api);
+	decide_route(ctx, env, m, o);
 	decide_envid(env, m, o);
 	decide_rewrite_list(ctx, env, o);
 	read_addresses(m, o);

@@ -70,7 +70,9 @@ set_message(const struct outgoing_envelope *env, const struct outgoing *o, struc
 	ev->click_tracking = flag(o->track.links > 0);
 	if (o->vmta != NULL) {
 		ev->binding = slice_str(o->vmta->name);
-		ev->sending_ip = slice_str(o->vmta->source_ip);
+		/* Not routed, it leaves from an address that we don't know. */
+		if (o->not_routed == NULL)
+			ev->sending_ip = slice_str(o->vmta->source_ip);
 	}
 	if (o->pool != NULL)
 		ev->binding_group = slice_str(o->pool->name);
@@ -250,6 +252,8 @@ outgoing_log(const struct outgoing_envelope *env, const struct outgoing *o, stru
 		outgoing_log_value(line, "vmta", slice_str(o->vmta->name));
 	if (o->pool != NULL)
 		outgoing_log_value(line, "pool", slice_str(o->pool->name));
+	if (o->not_routed != NULL)
+		buf_printf(line, " route=none(%s)", o->not_routed);
 	if (o->vmta_unknown != NULL)
 		buf_printf(line, " %s=unknown", o->vmta_unknown);
 	if (o->api_error != NULL)

@@ -7,10 +7,9 @@
 #include "common/buf.h"
 #include "common/slice.h"
 #include "ctl/client.h"
+#include "ctl/mta_routes.h"
 #include "ctl/relay.h"
 #include "ctl/script.h"
-
-#define MAX_BACKOFF_S (100u * 86400) /* Postfix takes no longer time than this for its queue */
 
 /* ---- refusals ---- */
 
@@ -117,7 +116,7 @@ put_users(const struct conf *c, FILE *out)
 	    "pwcheck_method: auxprop\n"
 	    "auxprop_plugin: sasldb\n"
 	    "mech_list: PLAIN LOGIN\n"
-	    "sasldb_path: $dir/sasl/sasldb2\n"
+	    "sasldb_path: $home/sasl/sasldb2\n"
 	    "END\n"
 	    "mv \"$dir/sasl/smtpd.conf.new\" \"$dir/sasl/smtpd.conf\"\n"
 	    "realm=$(postconf -c \"$dir\" -hx myhostname)\n"
@@ -230,10 +229,10 @@ put_data_restrictions(const struct conf *c, const struct conf_listener *l,
 	if (known.always_allow_relaying)
 		fputs("permit_sasl_authenticated, ", out);
 	if (have->clients)
-		fputs("check_client_access cidr:$dir/signalpost/clients.cidr, ", out);
+		fputs("check_client_access cidr:$home/signalpost/clients.cidr, ", out);
 	relay_put_recipient_checks(have, out);
 	fputs("reject_unauth_destination, permit_auth_destination, "
-	      "check_client_access cidr:$dir/signalpost/guard.cidr\"\n",
+	      "check_client_access cidr:$home/signalpost/guard.cidr\"\n",
 	    out);
 }
 
@@ -334,7 +333,7 @@ put_listeners(const struct conf *c, const struct relay_tables *have, FILE *out)
 		put_listener(c, &c->listeners[i], have, out);
 }
 
-/* ---- sizes, queue times, virtual MTAs ---- */
+/* ---- sizes ---- */
 
 static uint64_t
 larger(uint64_t a, uint64_t b)
@@ -367,102 +366,6 @@ put_sizes(const struct conf *c, FILE *out)
 	script_set_number(out, "message_size_limit", most == CONF_UNLIMITED ? 0 : most, "");
 }
 
-/* The pool that authenticated mail goes through, or the only one. */
-static const struct conf_pool *
-main_pool(const struct conf *c)
-{
-	struct conf_source s;
-	const struct conf_pool *p;
-
-	client_stranger_at(c, &c->listeners[0], client_some_user(c), &s);
-	p = s.default_vmta != NULL ? conf_pool_find(c, s.default_vmta) : NULL;
-	if (p == NULL && c->n_pools == 1)
-		p = &c->pools[0];
-	return p;
-}
-
-static void
-put_unmapped_domains(const struct conf_domain *domains, size_t n, FILE *out)
-{
-	struct buf text;
-
-	buf_init(&text, 1024);
-	for (size_t i = 0; i < n; i++) {
-		if (domains[i].pattern.kind == DOMAIN_ANY)
-			continue;
-		buf_clear(&text);
-		domain_pattern_print(&domains[i].pattern, &text);
-		fprintf(out,
-		    "# not mapped: max-smtp-out, bounce-after, retry-after of <domain %s> (%s:%u); "
-		    "Postfix has\n"
-		    "# them for a transport, not for a domain\n",
-		    buf_str(&text), domains[i].at.file, domains[i].at.line);
-	}
-	buf_free(&text);
-}
-
-static void
-put_queue(const struct conf *c, FILE *out)
-{
-	const struct conf_pool *pool = main_pool(c);
-	const struct conf_vmta *vmta =
-	    pool != NULL && pool->n_members == 1 ? pool->members[0] : NULL;
-	struct conf_domain d;
-	uint64_t life, retry;
-
-	conf_domain_for(c, vmta, pool, SLICE_LIT("any.invalid"), &d);
-	life = d.bounce_after_s < MAX_BACKOFF_S ? d.bounce_after_s : MAX_BACKOFF_S;
-	retry = d.retry_after_s < MAX_BACKOFF_S ? d.retry_after_s : MAX_BACKOFF_S;
-	if (retry == 0)
-		retry = 1;
-	fprintf(out, "\n# bounce-after, retry-after, max-smtp-out of <domain *>%s%s\n",
-	    pool != NULL ? " in pool " : "", pool != NULL ? pool->name : "");
-	script_set_number(out, "maximal_queue_lifetime", life, "s");
-	script_set_number(out, "bounce_queue_lifetime", life, "s");
-	script_set_number(out, "minimal_backoff_time", retry, "s");
-	script_set_number(out, "maximal_backoff_time", retry, "s");
-	script_set_number(out, "queue_run_delay", (retry < 300 ? retry : 300), "s");
-	if (d.max_smtp_out != CONF_UNLIMITED)
-		script_set_number(out, "default_destination_concurrency_limit", d.max_smtp_out, "");
-	put_unmapped_domains(c->domains, c->n_domains, out);
-	for (size_t i = 0; i < c->n_pools; i++)
-		put_unmapped_domains(c->pools[i].domains, c->pools[i].n_domains, out);
-	for (size_t i = 0; i < c->n_vmtas; i++)
-		put_unmapped_domains(c->vmtas[i]->domains, c->vmtas[i]->n_domains, out);
-}
-
-static bool
-is_loopback(const char *ip)
-{
-	return strncmp(ip, "127.", 4) == 0 || strcmp(ip, "::1") == 0;
-}
-
-static void
-put_vmtas(const struct conf *c, FILE *out)
-{
-	const struct conf_vmta *v = c->n_vmtas == 1 ? c->vmtas[0] : NULL;
-
-	if (c->n_vmtas > 1) {
-		fputs("\n# not mapped: smtp-source-host of several virtual MTAs; all mail leaves "
-		      "from the host's own\n"
-		      "# address. Their names go into the events all the same.\n",
-		    out);
-		return;
-	}
-	if (v == NULL || v->source_ip == NULL)
-		return;
-	fputs("\n", out);
-	script_at(out, "smtp-source-host of the only virtual MTA", &v->at);
-	if (is_loopback(v->source_ip))
-		fprintf(out, "# %s reaches no other host: not bound to\n", v->source_ip);
-	else
-		script_set(out,
-		    strchr(v->source_ip, ':') != NULL ? "smtp_bind_address6" : "smtp_bind_address",
-		    v->source_ip);
-	if (v->source_host != NULL)
-		script_set(out, "smtp_helo_name", v->source_host);
-}
-
 int
 mta_postfix_script(const struct conf *c, const char *conf_file, FILE *out, struct err *e)
 {
@@ -481,8 +384,8 @@ mta_postfix_script(const struct conf *c, const char *conf_file, FILE *out, struc
 	put_tls(c, out);
 	put_listeners(c, &have, out);
 	put_sizes(c, out);
-	put_queue(c, out);
-	put_vmtas(c, out);
+	mta_routes_put_queue(c, out);
+	mta_routes_put_vmtas(c, out);
 	fputs("\n# Queue ids that are not used again: events are joined by them.\n", out);
 	script_set(out, "enable_long_queue_ids", "yes");
 	return 0;

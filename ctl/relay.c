@@ -171,9 +171,9 @@ void
 relay_put_recipient_checks(const struct relay_tables *have, FILE *out)
 {
 	if (have->recipients)
-		fputs("check_recipient_access texthash:$dir/signalpost/recipients.texthash, ", out);
+		fputs("check_recipient_access texthash:$home/signalpost/recipients.texthash, ", out);
 	if (have->patterns)
-		fputs("check_recipient_access pcre:$dir/signalpost/recipients.pcre, ", out);
+		fputs("check_recipient_access pcre:$home/signalpost/recipients.pcre, ", out);
 }
 
 /* ---- the second belt ---- */

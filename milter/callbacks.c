@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/outgoing.h"
 #include "common/policy.h"
+#include "common/route.h"
 #include "common/xalloc.h"
 #include "milter/edits.h"
 #include "milter/session.h"
@@ -157,7 +158,9 @@ on_negotiate(SMFICTX *ctx, unsigned long offered_actions, unsigned long offered_
 	*unused3 = *unused4 = 0;
 	/* Postfix does not send {daemon_port} unless it is asked to; the lists replace its own. */
 	smfi_setsymlist(ctx, SMFIM_CONNECT,
-	    (char *)(uintptr_t) "j _ {daemon_name} {daemon_addr} {daemon_port} {if_addr}");
+	    (char *)(uintptr_t) "j _ v {daemon_name} {daemon_addr} {daemon_port} {if_addr}");
+	smfi_setsymlist(
+	    ctx, SMFIM_ENVRCPT, (char *)(uintptr_t) "i {rcpt_addr} {rcpt_host} {rcpt_mailer}");
 	smfi_setsymlist(ctx, SMFIM_ENVFROM, (char *)(uintptr_t) "i {auth_type} {auth_authen}");
 	s = session_new(NULL);
 	s->leading_space = (*steps & SMFIP_HDR_LEADSPC) != 0;
@@ -201,6 +204,7 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
 	struct settings *settings = reload_acquire();
 	const char *listener = macro(ctx, "{daemon_addr}");
 	struct conf_source src;
+	const char *version = macro(ctx, "v"); /* "Postfix 3.7.11", sendmail: "8.17.1" */
 	struct policy_answer a;
 
 	if (old != NULL) {
@@ -209,6 +213,7 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
 	}
 	s->connected = true;
 	s->maybe_local = looks_local(ctx, host, addr);
+	s->routes = version == NULL || version[0] < '0' || version[0] > '9';
 	session_free(old);
 	smfi_setpriv(ctx, s);
 	session_set_listener(s, listener != NULL ? listener : macro(ctx, "{if_addr}"),
@@ -300,6 +305,9 @@ on_rcpt(SMFICTX *ctx, char **argv)
 	    &a);
 	if (a.verdict == POLICY_CONTINUE) {
 		session_add_rcpt(s, rcpt);
+		if (!route_may_take(reload_context(s->tx.settings)->conf, rcpt,
+			macro(ctx, "{rcpt_mailer}"), macro(ctx, "{rcpt_host}")))
+			s->tx.has_local_rcpt = true;
 	} else {
 		log_refusal(ctx, s, "rcpt", rcpt, &a);
 		report_rejection(ctx, s, rcpt, &a);
@@ -341,6 +349,7 @@ deliver(SMFICTX *ctx, struct session *s, const struct outgoing_envelope *env, st
     struct err *e)
 {
 	const struct outgoing_context *conf = reload_context(s->tx.settings);
+	char transport[ROUTE_NAME_SIZE];
 	struct buf lines;
 	int n, rc = -1;
 
@@ -351,6 +360,8 @@ deliver(SMFICTX *ctx, struct session *s, const struct outgoing_envelope *env, st
 		return -1;
 	if ((o->from_changed || o->envid.len > 0) &&
 	    edits_from(ctx, buf_slice(&o->new_from), buf_slice(&o->envid), e) < 0)
+		return -1;
+	if (o->routed && edits_route(ctx, route_name(o->vmta, transport), s->leading_space, e) < 0)
 		return -1;
 	buf_init(&lines, BUF_NO_LIMIT);
 	n = outgoing_events(conf, env, o, &lines, e);

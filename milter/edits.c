@@ -2,6 +2,8 @@
 
 #include <stdio.h>
 
+#include "common/route.h"
+
 /* libmilter takes char * and does not write to it. */
 static char *
 arg(const char *s)
@@ -93,5 +95,18 @@ edits_from(SMFICTX *ctx, struct slice from, struct slice envid, struct err *e)
 		return err_set(e, "return path or envelope id too long");
 	if (smfi_chgfrom(ctx, path, envid.len > 0 ? args : NULL) != MI_SUCCESS)
 		return err_set(e, "the MTA did not take the new return path");
+	return 0;
+}
+
+int
+edits_route(SMFICTX *ctx, const char *transport, bool leading_space, struct err *e)
+{
+	char value[ROUTE_NAME_SIZE + 1];
+
+	snprintf(value, sizeof(value), "%s%s", leading_space ? " " : "", transport);
+	/* On top it is the first of its name, whatever the message brought along. */
+	if (smfi_insheader(ctx, 0, arg(ROUTE_HEADER), value) != MI_SUCCESS ||
+	    smfi_chgheader(ctx, arg(ROUTE_HEADER), 1, NULL) != MI_SUCCESS)
+		return err_set(e, "the MTA did not take the virtual MTA");
 	return 0;
 }

@@ -20,4 +20,10 @@ int edits_apply(SMFICTX *ctx, const struct message *m, bool leading_space, struc
 /* `from` without <>, "" for the null sender; `envid` is xtext or "". */
 int edits_from(SMFICTX *ctx, struct slice from, struct slice envid, struct err *e);
 
+/*
+ * Have the message sent by this transport (common/route.h). The header that says so is
+ * above all others for a moment and is gone when the MTA queues the message.
+ */
+int edits_route(SMFICTX *ctx, const char *transport, bool leading_space, struct err *e);
+
 #endif

@@ -223,6 +223,8 @@ session_envelope(struct session *s, struct slice *rcpts, int64_t now, struct out
 		.client_ip = s->client_ip,
 		.listener_ip = s->listener_ip[0] != '\0' ? s->listener_ip : NULL,
 		.local = s->local,
+		.routes = s->routes,
+		.has_local_rcpt = tx->has_local_rcpt,
 		.from = buf_slice(&tx->from),
 		.rcpts = rcpts,
 		.n_rcpts = tx->n_rcpts,

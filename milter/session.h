@@ -22,6 +22,7 @@ struct transaction { /* from MAIL to the end of the message */
 	struct buf from;  /* without <> */
 	char **rcpts;	  /* accepted, without <>, no duplicates */
 	size_t n_rcpts, room;
+	bool has_local_rcpt; /* see struct outgoing_envelope */
 	struct message msg;
 	uint64_t header_bytes, body_bytes;
 	bool headers_too_big, body_too_big;
@@ -36,6 +37,7 @@ struct session {
 	char listener_ip[64];	      /* "" if unknown */
 	unsigned listener_port;
 	char *auth_user; /* NULL: not authenticated */
+	bool routes;	    /* the MTA is Postfix: it can be told the way out */
 	bool leading_space; /* header values come and go with their leading blank */
 	bool no_reply;	    /* the MTA awaits no answer to headers and body */
 	bool connected; /* more than a negotiation, as the watchdog makes it */
