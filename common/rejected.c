@@ -213,8 +213,8 @@ write_why(struct rejected *r, const char *name, const struct rejected_why *why, 
 	return rc;
 }
 
-int
-rejected_commit(struct rejected *r, const struct rejected_why *why, struct err *e)
+static int
+commit(struct rejected *r, const struct rejected_why *why, bool over, struct err *e)
 {
 	char name[REJECTED_NAME_SIZE], tmp[REJECTED_NAME_SIZE];
 	struct rejected_why full = *why;
@@ -234,7 +234,8 @@ rejected_commit(struct rejected *r, const struct rejected_why *why, struct err *
 	}
 	if (fsync(r->fd) < 0)
 		rc = err_errno(e, "sync rejected/%s", r->name);
-	if (rc == 0)
+	snprintf(name, sizeof(name), "%s", r->name);
+	if (rc == 0 && !over)
 		rc = find_name(r, name, e);
 	if (rc == 0)
 		rc = write_why(r, name, &full, e);
@@ -252,6 +253,18 @@ rejected_commit(struct rejected *r, const struct rejected_why *why, struct err *
 	r->fd = -1;
 	rejected_grown(r, r->written);
 	return 0;
+}
+
+int
+rejected_commit(struct rejected *r, const struct rejected_why *why, struct err *e)
+{
+	return commit(r, why, false, e);
+}
+
+int
+rejected_commit_over(struct rejected *r, const struct rejected_why *why, struct err *e)
+{
+	return commit(r, why, true, e);
 }
 
 void

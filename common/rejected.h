@@ -82,6 +82,8 @@ int rejected_add(struct rejected *r, const char *name, const struct rejected_why
 int rejected_begin(struct rejected *r, const char *name, struct err *e);
 int rejected_write(struct rejected *r, struct slice bytes, struct err *e);
 int rejected_commit(struct rejected *r, const struct rejected_why *why, struct err *e);
+/* The same, in place of what is kept under that name: these are what is left of it. */
+int rejected_commit_over(struct rejected *r, const struct rejected_why *why, struct err *e);
 void rejected_abandon(struct rejected *r); /* also if nothing was begun */
 
 /*

@@ -17,6 +17,7 @@
 #include "common/file.h"
 #include "common/rejected.h"
 #include "common/spool_file.h"
+#include "common/spool_lines.h"
 #include "common/xalloc.h"
 
 #define CHUNK      65536
@@ -27,86 +28,14 @@ struct recovery {
 	struct spool *sp;
 	void (*report)(void *arg, const char *text);
 	void *arg;
-	char *buf;        /* BUF_SIZE: the part of the file that is looked at */
+	char *buf;        /* SPOOL_LINES_BUF: the part of the file that is looked at */
 	struct buf store; /* for event_read() */
 	struct rejected *rejected;
 };
 
-/* ---- lines of a file, in bounded memory ---- */
-
-struct lines {
-	int fd;
-	char *buf;
-	off_t base; /* offset of buf[0] in the file */
-	size_t used, have;
-};
-
-struct line {
-	off_t from, end;   /* in the file, LF included */
-	struct slice text; /* with its LF; empty if longer than an event may be */
-	bool whole;        /* ends in LF */
-};
-
-/* Read more behind what is unused. 1: there is more; 0: end of file; -1. */
-static int
-more(struct lines *l)
-{
-	ssize_t n;
-
-	memmove(l->buf, l->buf + l->used, l->have - l->used);
-	l->base += (off_t)l->used;
-	l->have -= l->used;
-	l->used = 0;
-	do
-		n = pread(l->fd, l->buf + l->have, BUF_SIZE - l->have, l->base + (off_t)l->have);
-	while (n < 0 && errno == EINTR);
-	if (n > 0)
-		l->have += (size_t)n;
-	return n < 0 ? -1 : n > 0;
-}
-
-/* 1: a line, whole or the torn end; 0: no more; -1: errno. */
-static int
-next_line(struct lines *l, struct line *line)
-{
-	bool too_long = false;
-	size_t seen = 0; /* unused bytes known to have no LF */
-	int rc;
-
-	*line = (struct line){ .from = l->base + (off_t)l->used };
-	for (;;) {
-		struct slice rest = { l->buf + l->used, l->have - l->used };
-		size_t at = seen + slice_find(slice_skip(rest, seen), '\n');
-
-		if (at < rest.len) {
-			l->used += at + 1;
-			line->whole = true;
-			if (!too_long && at < EVENT_LINE_MAX)
-				line->text = slice_head(rest, at + 1);
-			break;
-		}
-		seen = rest.len;
-		if (seen > EVENT_LINE_MAX) {
-			/* No event: only its end matters. */
-			too_long = true;
-			l->used = l->have;
-			seen = 0;
-		}
-		rc = more(l);
-		if (rc < 0)
-			return -1;
-		if (rc == 0) {
-			l->used = l->have;
-			break;
-		}
-	}
-	line->end = l->base + (off_t)l->used;
-	return line->end > line->from;
-}
-
 /* Is it an event? *why says why not. */
 static bool
-is_event(struct recovery *r, const struct line *line, struct err *why)
+is_event(struct recovery *r, const struct spool_line *line, struct err *why)
 {
 	struct event ev;
 
@@ -128,13 +57,14 @@ struct tally {
 static int
 count_lines(struct recovery *r, int fd, struct tally *t)
 {
-	struct lines l = { .fd = fd, .buf = r->buf };
-	struct line line;
+	struct spool_lines l;
+	struct spool_line line;
 	struct err why;
 	int rc;
 
 	*t = (struct tally){ 0 };
-	while ((rc = next_line(&l, &line)) > 0) {
+	spool_lines_begin(&l, fd, r->buf);
+	while ((rc = spool_lines_next(&l, &line)) > 0) {
 		t->size = line.end;
 		if (!line.whole)
 			continue;
@@ -159,7 +89,7 @@ struct parts {
 
 /* Part of the file to the good lines, or to the bad ones. */
 static int
-copy_range(struct recovery *r, int from, const struct line *line, int good, struct err *e)
+copy_range(struct recovery *r, int from, const struct spool_line *line, int good, struct err *e)
 {
 	char chunk[CHUNK];
 	off_t at = line->from;
@@ -184,13 +114,14 @@ copy_range(struct recovery *r, int from, const struct line *line, int good, stru
 static int
 copy_parts(struct recovery *r, int fd, struct parts *p, struct err *e)
 {
-	struct lines l = { .fd = fd, .buf = r->buf };
+	struct spool_lines l;
 	uint64_t number = 0;
-	struct line line;
+	struct spool_line line;
 	struct err why;
 	int rc;
 
-	while ((rc = next_line(&l, &line)) > 0 && line.whole) {
+	spool_lines_begin(&l, fd, r->buf);
+	while ((rc = spool_lines_next(&l, &line)) > 0 && line.whole) {
 		bool good = is_event(r, &line, &why);
 
 		number++;
@@ -388,7 +319,7 @@ spool_recover(
 	n = spool_file_names(sp->open, false, &names, e);
 	if (n < 0)
 		return -1;
-	r.buf = xcalloc(1, BUF_SIZE);
+	r.buf = xcalloc(1, SPOOL_LINES_BUF);
 	buf_init(&r.store, EVENT_LINE_MAX);
 	r.rejected = rejected_open(sp->rejected, NULL);
 	/* Backwards: NAME.tmp goes before NAME is looked at. */

@@ -12,10 +12,12 @@
 
 int cmd_check(int argc, char **argv);
 int cmd_directives(int argc, char **argv);
+int cmd_events(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_genkey(int argc, char **argv);
 int cmd_jobid(int argc, char **argv);
 int cmd_mta_config(int argc, char **argv);
+int cmd_replay(int argc, char **argv);
 int cmd_rewrite(int argc, char **argv);
 int cmd_testkey(int argc, char **argv);
 

@@ -26,6 +26,10 @@ static const struct command commands[] = {
 	    "read the configuration as the programs do; errors with file and line" },
 	{ "directives", cmd_directives, "directives [-m]",
 	    "all directives, who acts on each, and defaults" },
+	{ "events", cmd_events,
+	    "events [--waiting | --rejected] [--json] [-n count] [-c file]\n"
+	    "events --show name [-n count] [-c file]",
+	    "what waits in the spool, and what was rejected and why" },
 	{ "explain", cmd_explain, "explain link [-c file] url ...\nexplain log [-c file] file ...\nexplain reply [-c file] text ...\nexplain report [-c file] file ...",
 	    "what a tracked URL holds, or an inbound mail reports, as lines of JSON" },
 	{ "genkey", cmd_genkey,
@@ -37,6 +41,8 @@ static const struct command commands[] = {
 	{ "jobid", cmd_jobid, "jobid text ...\njobid -", "the job id that X-Job: TEXT becomes" },
 	{ "mta-config", cmd_mta_config, "mta-config postfix [-c file] [-p user]",
 	    "the MTA settings that the configuration needs, as a script" },
+	{ "replay", cmd_replay, "replay [--dry-run] [--sink name] [-c file] --all | name ...",
+	    "send again what was rejected" },
 	{ "rewrite", cmd_rewrite,
 	    "rewrite [-c file] [-f sender] [-t recipient]... [-a user | -u]\n"
 	    "        [-s client-address] file.eml",
