@@ -261,16 +261,21 @@ all_later(struct onward *o, const char *why)
 }
 
 static void
-done(struct onward *o)
+remove_item(struct onward *o, struct item *item)
 {
-	struct item *item = o->cur.item;
 	struct err e;
 
-	/* Unmapped first; then it may go. */
-	close_current(o);
 	if (onward_remove(o->dir, item->name, &e) < 0)
 		log_error("%s; it may be sent again", e.text);
 	forget(o, item);
+}
+
+static void
+done(struct onward *o)
+{
+	/* Unmapped first; then it may go. */
+	close_current(o);
+	remove_item(o, o->cur.item);
 }
 
 /* The recipient whose turn it was is dealt with. */
@@ -337,6 +342,20 @@ expire(struct onward *o)
 	done(o);
 }
 
+/* It can't be read: to rejected/. */
+static void
+reject_unread(struct onward *o, struct item *item, const struct err *why)
+{
+	struct err e;
+
+	if (reject_file(o, item->name, item->name, why->text, &e) < 0) {
+		log_error("onward: %s: %s; %s", item->name, why->text, e.text);
+		item->not_before_ms = clock_mono_ms() + RESCAN_MS;
+	} else {
+		remove_item(o, item);
+	}
+}
+
 /* Open the mail and its order. False: nothing to send now. */
 static bool
 open_current(struct onward *o, struct item *item)
@@ -350,21 +369,15 @@ open_current(struct onward *o, struct item *item)
 	if (rc == 0)
 		err_text(&e, 0, "there is no order for it");
 	if (rc <= 0) {
-		if (reject_file(o, item->name, item->name, e.text, NULL) == 0)
-			forget(o, item);
-		else
-			item->not_before_ms = clock_mono_ms() + RESCAN_MS;
-		return false;
-	}
-	if (inbound_open(o->dir, item->name, &o->cur.file, &e) < 0) {
-		free(o->cur.order.rcpts);
-		if (reject_file(o, item->name, item->name, e.text, NULL) == 0)
-			forget(o, item);
-		else
-			item->not_before_ms = clock_mono_ms() + RESCAN_MS;
+		reject_unread(o, item, &e);
 		return false;
 	}
 	o->open = true;
+	if (inbound_open(o->dir, item->name, &o->cur.file, &e) < 0) {
+		close_current(o);
+		reject_unread(o, item, &e);
+		return false;
+	}
 	if (has_returned(o)) {
 		log_warn("onward: %s has been sent on from here before and came back: dropped",
 		    item->name);
