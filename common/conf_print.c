@@ -196,18 +196,51 @@ print_facts(const struct conf_row *row, struct buf *out)
 		buf_adds(out, " Not acted on by this version.");
 }
 
-/* Text into mdoc: no line may begin as a request, no character be an escape. */
+#define MDOC_COLUMNS 78
+
+static void
+mdoc_char(char c, bool line_begins, FILE *out)
+{
+	if (c == '\\')
+		fputs("\\e", out);
+	else if (line_begins && (c == '.' || c == '\''))
+		fprintf(out, "\\&%c", c);
+	else
+		fputc(c, out);
+}
+
+/* Text into mdoc: no line may begin as a request or be too long, no character be an escape. */
 static void
 mdoc_text(struct slice s, FILE *out)
 {
-	for (size_t i = 0; i < s.len; i++) {
-		if (s.p[i] == '\\')
-			fputs("\\e", out);
-		else if (i == 0 && (s.p[i] == '.' || s.p[i] == '\''))
-			fprintf(out, "\\&%c", s.p[i]);
-		else
-			fputc(s.p[i], out);
+	size_t column = 0;
+	struct slice word;
+
+	while (slice_word(&s, &word)) {
+		if (column > 0 && column + 1 + word.len > MDOC_COLUMNS) {
+			fputc('\n', out);
+			column = 0;
+		} else if (column > 0) {
+			fputc(' ', out);
+			column++;
+		}
+		for (size_t i = 0; i < word.len; i++)
+			mdoc_char(word.p[i], column == 0 && i == 0, out);
+		column += word.len;
 	}
+}
+
+/* One argument that is shown as it is: in quotes, so that no word is a macro or a delimiter. */
+static void
+mdoc_literal(const char *text, FILE *out)
+{
+	fputc('"', out);
+	for (const char *c = text; *c != '\0'; c++)
+		if (*c == '"')
+			fputs("\\(dq", out);
+		else
+			mdoc_char(*c, false, out);
+	fputc('"', out);
 }
 
 /* Sentences on lines of their own, as mdoc wants them. */
@@ -235,9 +268,8 @@ mdoc_sentences(const char *text, FILE *out)
 static void
 mdoc_arg(const char *text, FILE *out)
 {
-	fputs(" \"", out);
-	mdoc_text(slice_str(text), out);
-	fputc('"', out);
+	fputc(' ', out);
+	mdoc_literal(text, out);
 }
 
 static void
@@ -250,6 +282,23 @@ sentence(const char *help, struct buf *out)
 	    slice_find(slice_str(help), ' ') != slice_find(slice_str(help), '@'))
 		out->p[at] = (char)(out->p[at] - ('a' - 'A'));
 	buf_addc(out, '.');
+}
+
+static void
+print_example(bool mdoc, const struct conf_row *row, FILE *out)
+{
+	struct buf line;
+
+	buf_init(&line, 1000);
+	if (conf_example(row, &line)) {
+		fputs(mdoc ? ".Dl " : "        Example: ", out);
+		if (mdoc)
+			mdoc_literal(buf_str(&line), out);
+		else
+			fputs(buf_str(&line), out);
+		fputc('\n', out);
+	}
+	buf_free(&line);
 }
 
 static void
@@ -277,6 +326,7 @@ print_row(bool mdoc, const struct conf_row *row, FILE *out)
 		    row->name[0] == '\0' ? "" : " ", buf_str(&arg), buf_str(&help),
 		    buf_str(&facts));
 	}
+	print_example(mdoc, row, out);
 	buf_free(&arg);
 	buf_free(&facts);
 	buf_free(&help);

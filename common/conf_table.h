@@ -125,6 +125,9 @@ void conf_row_explain(
 void conf_tag_explain(
     const struct conf_tag *in, enum conf_scope scope, struct slice name, struct buf *out);
 
+/* Append the directive as somebody would write it: "retry-after 15m". False: it is a family of names. */
+bool conf_example(const struct conf_row *row, struct buf *out);
+
 /* Comma-separated: "milter, MTA", or "nothing". */
 void conf_actors_print(unsigned actors, struct buf *out);
 
