@@ -27,7 +27,7 @@
 #include "common/err.h"
 #include "common/slice.h"
 
-#define REPORT_AUTH_MAX_MS	   3000
+#define REPORT_AUTH_MAX_MS	   3000 /* and at most one query, 2 s, more */
 #define REPORT_AUTH_PAUSE_MS	   60000
 #define REPORT_AUTH_MAX_SIGNATURES 4
 

@@ -17,7 +17,7 @@
 #include "common/token.h"
 #include "common/xalloc.h"
 #include "ctl/ctl.h"
-#include "ctl/dns_txt.h"
+#include "common/dns_txt.h"
 
 #define DEFAULT_RSA_BITS 2048
 #define ED25519_SELECTOR "-ed25519" /* behind the selector when there are two keys */

@@ -12,7 +12,7 @@
 #include "common/xalloc.h"
 #include "ctl/ctl.h"
 #include "ctl/dkim_probe.h"
-#include "ctl/dns_txt.h"
+#include "common/dns_txt.h"
 
 struct request {
 	const char *conf_file;

@@ -1,4 +1,4 @@
-#include "ctl/dns_txt.h"
+#include "common/dns_txt.h"
 
 #include <arpa/inet.h>
 #include <arpa/nameser.h>
@@ -141,6 +141,12 @@ from_network(const struct dns_source *s, const char *name, struct dns_txt *out, 
 	if (s->resolver.sin_family == AF_INET) {
 		state.nscount = 1;
 		state.nsaddr_list[0] = s->resolver;
+	}
+	if (s->brief) {
+		state.nscount = 1;
+		state.retrans = 1;
+		/* TCP knows no timeout there. A key of 4096 bits fits into what EDNS allows. */
+		state.options |= RES_IGNTC | RES_USE_EDNS0;
 	}
 	answer = xcalloc(1, ANSWER_MAX);
 	n = res_nquery(&state, name, ns_c_in, ns_t_txt, answer, ANSWER_MAX);

@@ -4,10 +4,11 @@
  *
  * The strings of a record are joined without a blank between them (RFC 6376 3.6.2.2).
  */
-#ifndef CTL_DNS_TXT_H
-#define CTL_DNS_TXT_H
+#ifndef COMMON_DNS_TXT_H
+#define COMMON_DNS_TXT_H
 
 #include <netinet/in.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
@@ -24,6 +25,7 @@ struct dns_txt {
 struct dns_source {
 	const char *file;            /* lines "NAME TEXT"; NULL: ask */
 	struct sockaddr_in resolver; /* sin_family 0: those of resolv.conf */
+	bool brief; /* two seconds at most, of one resolver, and no answer that needs TCP */
 };
 
 /* ADDRESS[:PORT], IPv4. -1 and *e. */
