@@ -228,7 +228,7 @@ const struct conf_row conf_rows[] = {
 	{ "socket-mode", M, T(mode), AT(conf_milter, socket_mode), "0660", MILTER, 0, .help = "mode of the socket" },
 	{ "user", M, T(user), AT(conf_milter, user), "signalpost", MILTER, 0, .help = "user to run as when started by root; \"\" stays root" },
 	{ "pid-file", M, T(path), AT(conf_milter, pid_file), NULL, MILTER, 0, .help = "file with the process id" },
-	{ "on-error", M, T(word), AT(conf_milter, on_error), "tempfail", MILTER | MTA, 0, .words = on_error_words, .help = "what becomes of mail when we fail: the sender tries again, or it passes unchanged" },
+	{ "on-error", M, T(word), AT(conf_milter, on_error), "tempfail", MILTER | MTA, 0, .words = on_error_words, .help = "what becomes of mail when we fail: the sender tries again, or it passes unchanged (reports always wait)" },
 	{ "max-message-size", M, T(size), AT(conf_milter, max_message_size), "25M", MILTER, 0, 1024, 1ULL << 30, .help = "beyond it nothing in the body is looked at or edited" },
 	{ "max-header-size", M, T(size), AT(conf_milter, max_header_size), "1M", MILTER, 0, 1024, 64ULL << 20, .help = "bytes of headers beyond which nothing is edited" },
 	{ "max-recipients", M, T(count), AT(conf_milter, max_recipients), "1000", MILTER, 0, 1, 100000, .help = "recipients of a transaction; more get 452" },

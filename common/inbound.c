@@ -66,7 +66,7 @@ inbound_room(const struct spool *sp, uint64_t reserve, struct err *e)
 	if ((uint64_t)fs.f_bavail * fs.f_frsize >= reserve)
 		return 0;
 	errno = ENOSPC;
-	return err_errno(e, "%s: less than %llu bytes are free (min-free-space)", sp->dir,
+	return err_errno(e, "%s: less than %llu bytes are free", sp->dir,
 	    (unsigned long long)reserve);
 }
 

@@ -115,4 +115,7 @@ void outgoing_log(const struct outgoing_envelope *env, const struct outgoing *o,
 /* Append " key=value", quoted if it must be; for log lines. */
 void outgoing_log_value(struct buf *line, const char *key, struct slice value);
 
+/* Append " key=<addr>". */
+void outgoing_log_path(struct buf *line, const char *key, struct slice addr);
+
 #endif

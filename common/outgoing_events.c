@@ -173,8 +173,8 @@ outgoing_log_value(struct buf *line, const char *key, struct slice value)
 	buf_addc(line, '"');
 }
 
-static void
-log_path(struct buf *line, const char *key, struct slice addr)
+void
+outgoing_log_path(struct buf *line, const char *key, struct slice addr)
 {
 	struct buf path;
 
@@ -238,9 +238,9 @@ outgoing_log(const struct outgoing_envelope *env, const struct outgoing *o, stru
 		outgoing_log_value(line, "client", slice_str(env->client_ip));
 	if (env->auth_user != NULL)
 		outgoing_log_value(line, "auth", slice_str(env->auth_user));
-	log_path(line, "from", env->from);
+	outgoing_log_path(line, "from", env->from);
 	if (o->from_changed)
-		log_path(line, "env", buf_slice(&o->new_from));
+		outgoing_log_path(line, "env", buf_slice(&o->new_from));
 	if (o->from_invalid)
 		buf_adds(line, " env=invalid(unchanged)");
 	if (o->verp != NULL)

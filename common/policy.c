@@ -1,5 +1,6 @@
 #include "common/policy.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 
@@ -77,19 +78,36 @@ policy_rcpt(const struct conf *c, const struct conf_source *src, bool local, siz
 {
 	enum conf_relay relay = conf_relay_for(c, rcpt);
 
+	bool report = relay == CONF_RELAY_BOUNCE || relay == CONF_RELAY_FEEDBACK;
+
 	go_on(out);
-	if (local)
-		return;
-	if (relay == CONF_RELAY_BOUNCE || relay == CONF_RELAY_FEEDBACK)
-		/* Taking a report without being able to read it would lose it: the sender keeps it. */
-		refuse(out, POLICY_TEMPFAIL, "451", "4.3.0",
-		    "%s is not in service here, try again later",
-		    relay == CONF_RELAY_BOUNCE ? "bounce processing" : "feedback-loop processing");
-	else if (relay == CONF_RELAY_NO && !src->always_allow_relaying)
+	if (!local && relay == CONF_RELAY_NO && !src->always_allow_relaying)
 		refuse_relaying(c, rcpt, out);
-	else if (n_before >= c->milter.max_recipients)
+	else if (!local && n_before >= c->milter.max_recipients)
 		/* RFC 5321 4.5.3.1.10 */
 		refuse(out, POLICY_TEMPFAIL, "452", "4.5.3", "too many recipients");
+	else if (report)
+		out->report = relay;
+}
+
+void
+policy_no_capture(int errnum, struct policy_answer *out)
+{
+	go_on(out);
+	if (errnum == ENOSPC || errnum == EDQUOT)
+		refuse(out, POLICY_TEMPFAIL, "452", "4.3.1", "insufficient system storage, try again later");
+	else
+		refuse(out, POLICY_TEMPFAIL, "451", "4.3.0",
+		    "temporary failure of signalpost-milter, see the mail log");
+}
+
+void
+policy_no_mix(struct policy_answer *out)
+{
+	go_on(out);
+	/* What RFC 5321 4.5.3.1.10 has clients do at a 452: the others in another transaction. */
+	refuse(out, POLICY_TEMPFAIL, "452", "4.5.3",
+	    "reports and other mail take a transaction each, send this recipient again");
 }
 
 bool

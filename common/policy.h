@@ -17,6 +17,8 @@ struct policy_answer {
 	char xcode[12]; /* "5.7.1" */
 	char text[640]; /* printable ASCII, one line */
 	bool relaying;	/* refused by the relay rule */
+	/* BOUNCE, FEEDBACK: accepted, to be captured for that processor; else NO */
+	enum conf_relay report;
 };
 
 /* At connect: smtp-service. */
@@ -31,12 +33,21 @@ void policy_mail(const struct conf_source *src, bool authenticated, uint64_t dec
 
 /*
  * At RCPT TO, PowerMTA's relay rule: always-allow-relaying, relay-domain,
- * relay-address, host-name, or an address list of a processor. `local` mail (not
- * from smtpd) is never refused: the MTA would keep trying (sendmail(1) has
- * exited already). `n_before`: recipients accepted so far.
+ * relay-address, host-name, or an address list of a processor: what is in that is
+ * captured, whoever sends it. `local` mail (not from smtpd) is never refused: the MTA would
+ * keep trying (sendmail(1) has exited already). `n_before`: recipients accepted so far.
  */
 void policy_rcpt(const struct conf *c, const struct conf_source *src, bool local, size_t n_before,
     struct slice rcpt, struct policy_answer *out);
+
+/*
+ * A report can't be captured. `errnum` ENOSPC, EDQUOT: for lack of room. The sender keeps
+ * it, whatever on-error says: mail for a processor has no other way to go.
+ */
+void policy_no_capture(int errnum, struct policy_answer *out);
+
+/* For an MTA that can't remove recipients: reports and other mail don't share a transaction. */
+void policy_no_mix(struct policy_answer *out);
 
 /* At the end: max-message-size against what arrived. */
 void policy_size(const struct conf_source *src, uint64_t size, struct policy_answer *out);

@@ -190,8 +190,13 @@ admit(struct run *r, uint64_t size)
 	r->accepted = xcalloc(r->n_rcpts, sizeof(*r->accepted));
 	for (size_t i = 0; i < r->n_rcpts; i++) {
 		policy_rcpt(r->conf, &r->source, false, r->n_accepted, slice_str(r->rcpts[i]), &a);
-		if (!refused("RCPT TO", r->rcpts[i], &a))
+		if (refused("RCPT TO", r->rcpts[i], &a))
+			continue;
+		if (a.report == CONF_RELAY_NO)
 			r->accepted[r->n_accepted++] = slice_str(r->rcpts[i]);
+		else
+			fprintf(stderr, "RCPT TO:<%s>: captured for the %s processor\n", r->rcpts[i],
+			    a.report == CONF_RELAY_BOUNCE ? "bounce" : "feedback-loop");
 	}
 	if (r->n_rcpts == 0)
 		fputs("no recipient: no To header; name one with -t\n", stderr);

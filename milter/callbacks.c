@@ -15,6 +15,7 @@
 
 #include "common/clock.h"
 #include "common/log.h"
+#include "common/onward.h"
 #include "common/outgoing.h"
 #include "common/policy.h"
 #include "common/route.h"
@@ -28,12 +29,22 @@
 static pthread_rwlock_t spool_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct spool_writer *spool; /* under spool_lock */
 
+/* Set before smfi_main(), then constant; never closed. */
+static struct spool *inbound;
+
 static struct {
-	atomic_ullong messages, refused, events, failures;
+	atomic_ullong messages, captured, refused, events, failures;
 } totals;
 
 static const unsigned long actions_wanted = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY |
     SMFIF_CHGFROM;
+static const unsigned long actions_liked = SMFIF_DELRCPT;
+
+void
+callbacks_set_inbound(struct spool *sp)
+{
+	inbound = sp;
+}
 
 void
 callbacks_set_spool(struct spool_writer *writer)
@@ -60,8 +71,10 @@ callbacks_log_totals(void)
 {
 	struct spool_stats st = spool_writer_stats(spool);
 
-	log_info("totals: messages=%llu refused=%llu events=%llu syncs=%llu failures=%llu",
-	    (unsigned long long)totals.messages, (unsigned long long)totals.refused,
+	log_info("totals: messages=%llu captured=%llu refused=%llu events=%llu syncs=%llu "
+		 "failures=%llu",
+	    (unsigned long long)totals.messages, (unsigned long long)totals.captured,
+	    (unsigned long long)totals.refused,
 	    (unsigned long long)totals.events, (unsigned long long)st.syncs,
 	    (unsigned long long)totals.failures);
 }
@@ -140,7 +153,7 @@ on_negotiate(SMFICTX *ctx, unsigned long offered_actions, unsigned long offered_
     unsigned long *unused3, unsigned long *unused4)
 {
 	/* No answer is awaited for what we only collect: fewer round trips. */
-	const unsigned long quiet = SMFIP_NR_HDR | SMFIP_NR_BODY;
+	const unsigned long quiet = SMFIP_NR_HELO | SMFIP_NR_HDR | SMFIP_NR_BODY;
 	struct session *s;
 
 	(void)unused1, (void)unused2;
@@ -150,7 +163,7 @@ on_negotiate(SMFICTX *ctx, unsigned long offered_actions, unsigned long offered_
 		    offered_actions);
 		return SMFIS_REJECT;
 	}
-	*actions = actions_wanted;
+	*actions = actions_wanted | (offered_actions & actions_liked);
 	/* All or nothing, so that one flag in the session tells which. */
 	*steps = offered_steps & SMFIP_HDR_LEADSPC;
 	if ((offered_steps & quiet) == quiet)
@@ -165,6 +178,7 @@ on_negotiate(SMFICTX *ctx, unsigned long offered_actions, unsigned long offered_
 	s = session_new(NULL);
 	s->leading_space = (*steps & SMFIP_HDR_LEADSPC) != 0;
 	s->no_reply = (*steps & quiet) != 0;
+	s->can_remove = (offered_actions & SMFIF_DELRCPT) != 0;
 	smfi_setpriv(ctx, s);
 	return SMFIS_CONTINUE;
 }
@@ -210,8 +224,10 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
 	if (old != NULL) {
 		s->leading_space = old->leading_space;
 		s->no_reply = old->no_reply;
+		s->can_remove = old->can_remove;
 	}
 	s->connected = true;
+	session_set_text(&s->client_name, host);
 	s->maybe_local = looks_local(ctx, host, addr);
 	s->routes = version == NULL || version[0] < '0' || version[0] > '9';
 	session_free(old);
@@ -225,6 +241,17 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
 		log_refusal(ctx, s, "connect", (struct slice){ 0 }, &a);
 	reload_release(settings);
 	return answer(ctx, &a);
+}
+
+static sfsistat
+on_helo(SMFICTX *ctx, char *name)
+{
+	struct session *s = session_of(ctx);
+
+	if (s == NULL)
+		return SMFIS_TEMPFAIL;
+	session_set_text(&s->helo, name);
+	return s->no_reply ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
 
 /* ---- the envelope ---- */
@@ -290,6 +317,32 @@ report_rejection(SMFICTX *ctx, struct session *s, struct slice rcpt, const struc
 	free(rcpts);
 }
 
+/* May this recipient, which the policy lets in, join the transaction as what it is? */
+static void
+admit(struct session *s, struct policy_answer *a)
+{
+	uint64_t least = reload_context(s->tx.settings)->conf->signals.min_free_space;
+	bool report = a->report != CONF_RELAY_NO;
+	struct err e;
+
+	if (!s->can_remove && (report ? s->tx.n_rcpts > 0 : s->tx.capture.n > 0))
+		policy_no_mix(a);
+	else if (report && !s->local && inbound_room(inbound, capture_reserve(least), &e) < 0) {
+		log_error("report not captured, the sender keeps it: %s", e.text);
+		policy_no_capture(e.num, a);
+	}
+}
+
+static void
+join(struct session *s, const struct policy_answer *a, const char *path)
+{
+	if (a->report == CONF_RELAY_NO)
+		session_add_rcpt(s, session_path(path));
+	else
+		capture_add(&s->tx.capture,
+		    a->report == CONF_RELAY_BOUNCE ? INBOUND_BOUNCE : INBOUND_FEEDBACK, path);
+}
+
 static sfsistat
 on_rcpt(SMFICTX *ctx, char **argv)
 {
@@ -301,11 +354,14 @@ on_rcpt(SMFICTX *ctx, char **argv)
 		return SMFIS_TEMPFAIL;
 	if (s->tx.source.log_commands)
 		log_info("%s: client=%s RCPT TO:%s", queue_id(ctx), s->client_ip, argv[0]);
-	policy_rcpt(reload_context(s->tx.settings)->conf, &s->tx.source, s->local, s->tx.n_rcpts, rcpt,
-	    &a);
+	policy_rcpt(reload_context(s->tx.settings)->conf, &s->tx.source, s->local,
+	    s->tx.n_rcpts + s->tx.capture.n, rcpt, &a);
+	if (a.verdict == POLICY_CONTINUE)
+		admit(s, &a);
 	if (a.verdict == POLICY_CONTINUE) {
-		session_add_rcpt(s, rcpt);
-		if (!route_may_take(reload_context(s->tx.settings)->conf, rcpt,
+		join(s, &a, argv[0]);
+		if (a.report == CONF_RELAY_NO &&
+		    !route_may_take(reload_context(s->tx.settings)->conf, rcpt,
 			macro(ctx, "{rcpt_mailer}"), macro(ctx, "{rcpt_host}")))
 			s->tx.has_local_rcpt = true;
 	} else {
@@ -317,6 +373,18 @@ on_rcpt(SMFICTX *ctx, char **argv)
 
 /* ---- the content ---- */
 
+/* The queue id is known only now. */
+static void
+begin_capture(SMFICTX *ctx, struct session *s)
+{
+	struct inbound_envelope env;
+
+	if (s->tx.capture.begun)
+		return;
+	session_inbound(s, macro(ctx, "i"), clock_wall_s(), &env);
+	capture_begin(&s->tx.capture, inbound, &env, s->tx.source.max_message_size);
+}
+
 static sfsistat
 on_header(SMFICTX *ctx, char *name, char *value)
 {
@@ -326,6 +394,7 @@ on_header(SMFICTX *ctx, char *name, char *value)
 		return SMFIS_TEMPFAIL;
 	if (s->tx.source.log_data)
 		log_info("%s: header %s:%s", queue_id(ctx), name, value);
+	begin_capture(ctx, s);
 	session_add_header(s, name, value);
 	return s->no_reply ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
@@ -337,6 +406,7 @@ on_body(SMFICTX *ctx, unsigned char *data, size_t n)
 
 	if (s == NULL || !s->in_transaction)
 		return SMFIS_TEMPFAIL;
+	begin_capture(ctx, s);
 	session_add_body(s, (struct slice){ (const char *)data, n });
 	return s->no_reply ? SMFIS_NOREPLY : SMFIS_CONTINUE;
 }
@@ -353,6 +423,8 @@ deliver(SMFICTX *ctx, struct session *s, const struct outgoing_envelope *env, st
 	struct buf lines;
 	int n, rc = -1;
 
+	/* Whoever made it: only our uploader's are believed, and they don't come here. */
+	message_delete(&s->tx.msg, ONWARD_HEADER);
 	outgoing_decide(conf, env, &s->tx.msg, o);
 	if (outgoing_edit(conf, env, &s->tx.msg, o, e) < 0)
 		return -1;
@@ -415,6 +487,109 @@ finish(SMFICTX *ctx, struct session *s, const struct outgoing_envelope *env, int
 	return rc;
 }
 
+/* Our own uploader sends this report on: nothing but the loop guard is taken out. */
+static sfsistat
+pass_onward(SMFICTX *ctx, const struct session *s, const struct outgoing_envelope *env,
+    const char *file)
+{
+	const struct capture *c = &s->tx.capture;
+	struct buf line;
+
+	for (unsigned i = c->n_tokens; i > 0; i--)
+		if (smfi_chgheader(ctx, (char *)(uintptr_t)ONWARD_HEADER, (int)i, NULL) != MI_SUCCESS)
+			log_warn("%s: the MTA did not take %s out", queue_id(ctx), ONWARD_HEADER);
+	buf_init(&line, LOG_LINE_MAX);
+	buf_printf(&line, "%s: onward=%s", queue_id(ctx), file);
+	outgoing_log_value(&line, "to", c->n > 0 ? c->rcpts[0].address : env->rcpts[0]);
+	log_info("%s result=accepted", buf_str(&line));
+	buf_free(&line);
+	return SMFIS_CONTINUE;
+}
+
+static void
+log_capture(SMFICTX *ctx, const struct session *s, int64_t began_us, const char *how)
+{
+	struct buf line;
+
+	buf_init(&line, LOG_LINE_MAX);
+	buf_printf(&line, "%s:", queue_id(ctx));
+	capture_log(&s->tx.capture, &line);
+	outgoing_log_value(&line, "client", slice_str(s->local ? "local" : s->client_ip));
+	outgoing_log_path(&line, "from", buf_slice(&s->tx.from));
+	log_info("%s ms=%.1f %s", buf_str(&line), (double)(clock_wall_us() - began_us) / 1000.0, how);
+	buf_free(&line);
+}
+
+/* There is no other way for a report than the processor: on-error has no say. */
+static sfsistat
+not_captured(SMFICTX *ctx, const struct session *s, int64_t began_us)
+{
+	struct policy_answer a;
+
+	policy_size(&s->tx.source, s->tx.capture.bytes, &a);
+	if (a.verdict == POLICY_CONTINUE) {
+		totals.failures++;
+		policy_no_capture(s->tx.capture.error.num, &a);
+		log_error("%s: answered %s, the client keeps the report: %s", queue_id(ctx), a.code,
+		    s->tx.capture.error.text);
+	}
+	log_capture(ctx, s, began_us, a.verdict == POLICY_REJECT ? "result=refused" : "result=tempfail");
+	return answer(ctx, &a);
+}
+
+static int
+remove_captured(SMFICTX *ctx, struct capture *c)
+{
+	for (size_t i = 0; i < c->n; i++)
+		if (smfi_delrcpt(ctx, c->paths[i]) != MI_SUCCESS)
+			return err_set(&c->error, "the MTA did not remove a recipient");
+	return 0;
+}
+
+/*
+ * What is likely to fail comes first: the bytes to the disk, then the other recipients'
+ * share with its events, then the rename that makes it a report. So a sender that is told to
+ * come again has not been taken at its word before.
+ */
+static sfsistat
+finish_captured(
+    SMFICTX *ctx, struct session *s, const struct outgoing_envelope *env, int64_t began_us)
+{
+	struct capture *c = &s->tx.capture;
+	char name[INBOUND_NAME_SIZE], how[INBOUND_NAME_SIZE + 32];
+	sfsistat rc = SMFIS_DISCARD;
+
+	begin_capture(ctx, s);
+	if (capture_sync(c) < 0 || (env->n_rcpts > 0 && remove_captured(ctx, c) < 0))
+		return not_captured(ctx, s, began_us);
+	if (env->n_rcpts > 0) {
+		rc = finish(ctx, s, env, began_us);
+		if (rc == SMFIS_TEMPFAIL)
+			return rc;
+	}
+	if (capture_commit(c, name) < 0)
+		return not_captured(ctx, s, began_us);
+	totals.captured++;
+	snprintf(how, sizeof(how), "file=%s result=captured", name);
+	log_capture(ctx, s, began_us, how);
+	return rc;
+}
+
+/* The message is complete and not too big. */
+static sfsistat
+take(SMFICTX *ctx, struct session *s, const struct outgoing_envelope *env, int64_t began_us)
+{
+	struct capture *c = &s->tx.capture;
+	char file[INBOUND_NAME_SIZE];
+
+	if (capture_is_onward(c, reload_context(s->tx.settings)->ring, env->rcpts, env->n_rcpts, env->now,
+		file))
+		return pass_onward(ctx, s, env, file);
+	if (env->n_rcpts > 0)
+		totals.messages++;
+	return c->n > 0 ? finish_captured(ctx, s, env, began_us) : finish(ctx, s, env, began_us);
+}
+
 static sfsistat
 on_end(SMFICTX *ctx)
 {
@@ -427,7 +602,7 @@ on_end(SMFICTX *ctx)
 
 	if (s == NULL || !s->in_transaction)
 		return SMFIS_TEMPFAIL;
-	rcpts = xcalloc(s->tx.n_rcpts, sizeof(*rcpts));
+	rcpts = xcalloc(s->tx.n_rcpts + 1, sizeof(*rcpts)); /* there may be none */
 	session_envelope(s, rcpts, began_us / 1000000, &env);
 	env.queue_id = macro(ctx, "i");
 	policy_size(&s->tx.source, env.size, &a);
@@ -435,8 +610,7 @@ on_end(SMFICTX *ctx)
 		log_refusal(ctx, s, "data", (struct slice){ 0 }, &a);
 		rc = answer(ctx, &a);
 	} else {
-		totals.messages++;
-		rc = finish(ctx, s, &env, began_us);
+		rc = take(ctx, s, &env, began_us);
 	}
 	free(rcpts);
 	session_end(s);
@@ -476,8 +650,10 @@ on_close(SMFICTX *ctx)
 struct smfiDesc milter_callbacks = {
 	.xxfi_name = (char *)(uintptr_t) "signalpost-milter",
 	.xxfi_version = SMFI_VERSION,
-	.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_CHGFROM | SMFIF_SETSYMLIST,
+	.xxfi_flags = SMFIF_ADDHDRS | SMFIF_CHGHDRS | SMFIF_CHGBODY | SMFIF_CHGFROM | SMFIF_DELRCPT |
+	    SMFIF_SETSYMLIST,
 	.xxfi_connect = on_connect,
+	.xxfi_helo = on_helo,
 	.xxfi_envfrom = on_mail,
 	.xxfi_envrcpt = on_rcpt,
 	.xxfi_header = on_header,

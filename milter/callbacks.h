@@ -17,7 +17,10 @@ extern struct smfiDesc milter_callbacks;
  */
 void callbacks_set_spool(struct spool_writer *writer);
 
-/* Log the totals since start: messages, events, failures. */
+/* Where captured reports go; call before smfi_main(). Stays open as long as the process lives. */
+void callbacks_set_inbound(struct spool *sp);
+
+/* Log the totals since start: messages, captured reports, events, failures. */
 void callbacks_log_totals(void);
 
 #endif

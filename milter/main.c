@@ -14,6 +14,7 @@
 
 #include "common/daemon.h"
 #include "common/file.h"
+#include "common/inbound.h"
 #include "common/log.h"
 #include "common/spool.h"
 #include "milter/callbacks.h"
@@ -92,6 +93,20 @@ prepare_spool(const struct conf *c, struct err *e)
 	return 0;
 }
 
+static void
+recover_inbound(struct spool *sp)
+{
+	struct err e;
+	int n = inbound_recover(sp, &e);
+
+	if (n < 0)
+		log_error("inbound/tmp: %s", e.text);
+	else if (n > 0)
+		log_warn("inbound/tmp: removed %d reports that had not been acknowledged; their "
+			 "senders have them",
+		    n);
+}
+
 static struct spool_writer *
 start_spool(const struct conf *c, struct spool **sp, struct err *e)
 {
@@ -104,6 +119,7 @@ start_spool(const struct conf *c, struct spool **sp, struct err *e)
 	*sp = spool_open(c->spool.directory, e);
 	if (*sp == NULL || spool_recover(*sp, log_recovered, NULL, e) < 0)
 		return NULL;
+	recover_inbound(*sp);
 	return spool_writer_open(*sp, &opt, e);
 }
 
@@ -155,6 +171,7 @@ serve(const struct daemon_options *opt, const struct conf *c, struct err *e)
 		return refuse_start(opt, EX_CANTCREAT, e);
 	}
 	callbacks_set_spool(writer);
+	callbacks_set_inbound(sp);
 	if (daemon_ready(c->milter.pid_file, e) < 0 || watchdog_start(c->milter.socket, e) < 0)
 		return refuse_start(opt, EX_CANTCREAT, e);
 	log_info("listening on %s, spool %s", c->milter.socket, c->spool.directory);
@@ -163,7 +180,7 @@ serve(const struct daemon_options *opt, const struct conf *c, struct err *e)
 	callbacks_log_totals();
 	callbacks_set_spool(NULL);
 	spool_writer_close(writer);
-	spool_close(sp);
+	/* The spool stays open: sessions may still be at work on a report. */
 	socket_remove(c->milter.socket);
 	log_info("stopped");
 	return rc == MI_SUCCESS ? EX_OK : EX_SOFTWARE;

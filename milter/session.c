@@ -35,6 +35,8 @@ session_free(struct session *s)
 		return;
 	session_end(s);
 	free(s->auth_user);
+	free(s->client_name);
+	free(s->helo);
 	free(s);
 }
 
@@ -58,10 +60,16 @@ session_set_listener(struct session *s, const char *address, const char *port)
 }
 
 void
+session_set_text(char **where, const char *text)
+{
+	free(*where);
+	*where = text == NULL || *text == '\0' ? NULL : xstrdup(text);
+}
+
+void
 session_set_user(struct session *s, const char *user)
 {
-	free(s->auth_user);
-	s->auth_user = user == NULL || *user == '\0' ? NULL : xstrdup(user);
+	session_set_text(&s->auth_user, user);
 }
 
 void
@@ -122,6 +130,7 @@ session_end(struct session *s)
 		free(tx->rcpts[i]);
 	free(tx->rcpts);
 	buf_free(&tx->from);
+	capture_free(&tx->capture);
 	message_free(&tx->msg);
 	dkim_body_free(tx->relaxed);
 	dkim_body_free(tx->simple);
@@ -155,30 +164,37 @@ session_add_rcpt(struct session *s, struct slice rcpt)
 	tx->rcpts[tx->n_rcpts++] = xslicedup(rcpt);
 }
 
+static void
+keep_header(struct transaction *tx, struct slice name, struct slice value)
+{
+	const struct conf *c = reload_context(tx->settings)->conf;
+
+	tx->header_bytes += name.len + value.len + 3;
+	capture_header(&tx->capture, name, value);
+	/* Nobody will look at the copy of what is captured only. */
+	if (tx->n_rcpts == 0)
+		return;
+	if (tx->headers_too_big || tx->header_bytes > c->milter.max_header_size)
+		tx->headers_too_big = true;
+	else
+		message_add_original(&tx->msg, name, value);
+}
+
 /* Values are kept as they stand in the message, leading blank included. */
 void
 session_add_header(struct session *s, const char *name, const char *value)
 {
-	struct transaction *tx = &s->tx;
-	const struct conf *c = reload_context(tx->settings)->conf;
-	struct slice n = slice_str(name), v = slice_str(value);
+	struct buf with_blank;
 
-	tx->header_bytes += n.len + v.len + 3 + (s->leading_space ? 0 : 1);
-	if (tx->headers_too_big || tx->header_bytes > c->milter.max_header_size) {
-		tx->headers_too_big = true;
+	if (s->leading_space) {
+		keep_header(&s->tx, slice_str(name), slice_str(value));
 		return;
 	}
-	if (s->leading_space) {
-		message_add_original(&tx->msg, n, v);
-	} else {
-		struct buf with_blank;
-
-		buf_init(&with_blank, BUF_NO_LIMIT);
-		buf_addc(&with_blank, ' ');
-		buf_add(&with_blank, v);
-		message_add_original(&tx->msg, n, buf_slice(&with_blank));
-		buf_free(&with_blank);
-	}
+	buf_init(&with_blank, BUF_NO_LIMIT);
+	buf_addc(&with_blank, ' ');
+	buf_adds(&with_blank, value);
+	keep_header(&s->tx, slice_str(name), buf_slice(&with_blank));
+	buf_free(&with_blank);
 }
 
 /* Too big to keep: from here on only its digests are, so memory stays bounded and it can be signed. */
@@ -200,6 +216,9 @@ session_add_body(struct session *s, struct slice chunk)
 	struct buf *body = &tx->msg.body;
 
 	tx->body_bytes += chunk.len;
+	capture_body(&tx->capture, chunk);
+	if (tx->n_rcpts == 0)
+		return;
 	if (!tx->body_too_big && chunk.len > body->max - body->len)
 		stop_keeping(tx);
 	if (tx->body_too_big) {
@@ -208,6 +227,20 @@ session_add_body(struct session *s, struct slice chunk)
 	} else {
 		buf_add(body, chunk);
 	}
+}
+
+void
+session_inbound(
+    const struct session *s, const char *queue_id, int64_t now, struct inbound_envelope *env)
+{
+	*env = (struct inbound_envelope){
+		.from = buf_slice(&s->tx.from),
+		.queue_id = slice_str(queue_id),
+		.client_ip = slice_str(s->client_ip),
+		.client_name = slice_str(s->client_name),
+		.helo = slice_str(s->helo),
+		.received_s = now,
+	};
 }
 
 void

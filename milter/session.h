@@ -14,16 +14,18 @@
 #include "common/message.h"
 #include "common/outgoing.h"
 #include "common/policy.h"
+#include "milter/capture.h"
 #include "milter/reload.h"
 
 struct transaction { /* from MAIL to the end of the message */
 	struct settings *settings; /* those in force at MAIL */
 	struct conf_source source;
 	struct buf from;  /* without <> */
-	char **rcpts;	  /* accepted, without <>, no duplicates */
+	char **rcpts;	  /* accepted and not to be captured, without <>, no duplicates */
 	size_t n_rcpts, room;
 	bool has_local_rcpt; /* see struct outgoing_envelope */
-	struct message msg;
+	struct capture capture; /* the other recipients */
+	struct message msg;     /* not kept if all recipients are others */
 	uint64_t header_bytes, body_bytes;
 	bool headers_too_big, body_too_big;
 	struct dkim_body *relaxed, *simple; /* of a body too big to keep */
@@ -32,6 +34,8 @@ struct transaction { /* from MAIL to the end of the message */
 struct session {
 	struct sockaddr_storage peer; /* 0.0.0.0 if the MTA does not know */
 	char client_ip[64];
+	char *client_name; /* as the MTA gives it; NULL: unknown */
+	char *helo;	   /* NULL: none yet */
 	bool maybe_local; /* the connection looks like a local submission; MAIL will tell */
 	bool local;	  /* sendmail(1) or another program on this host, not SMTP */
 	char listener_ip[64];	      /* "" if unknown */
@@ -39,7 +43,8 @@ struct session {
 	char *auth_user; /* NULL: not authenticated */
 	bool routes;	    /* the MTA is Postfix: it can be told the way out */
 	bool leading_space; /* header values come and go with their leading blank */
-	bool no_reply;	    /* the MTA awaits no answer to headers and body */
+	bool no_reply;	    /* the MTA awaits no answer to greeting, headers and body */
+	bool can_remove;    /* the MTA lets us remove recipients */
 	bool connected; /* more than a negotiation, as the watchdog makes it */
 	bool in_transaction;
 	struct transaction tx;
@@ -48,6 +53,9 @@ struct session {
 /* `addr` NULL: the MTA does not know it. */
 struct session *session_new(const struct sockaddr *addr);
 void session_free(struct session *s); /* NULL is fine */
+
+/* Copies; NULL for unknown. */
+void session_set_text(char **where, const char *text);
 
 /* The listener that the client came to, from the MTA's macros; either may be NULL. */
 void session_set_listener(struct session *s, const char *address, const char *port);
@@ -72,6 +80,10 @@ void session_add_body(struct session *s, struct slice chunk);
 
 /* The facts so far. `rcpts` has room for n_rcpts and, like `env`, borrows from the session. */
 void session_envelope(struct session *s, struct slice *rcpts, int64_t now, struct outgoing_envelope *env);
+
+/* What goes into a captured report's envelope, but for its recipients; borrows from the session. */
+void session_inbound(
+    const struct session *s, const char *queue_id, int64_t now, struct inbound_envelope *env);
 
 /* "<a@b>" -> "a@b" */
 struct slice session_path(const char *path);

@@ -285,7 +285,7 @@ no_room(struct spool *sp)
 
 	ok(inbound_room(sp, 0, &e) == 0 && inbound_room(sp, 1, &e) == 0, "there is room");
 	ok(inbound_room(sp, UINT64_MAX, &e) < 0 && e.num == ENOSPC &&
-		strstr(e.text, "bytes are free (min-free-space): No space left on device") != NULL,
+		strstr(e.text, "bytes are free: No space left on device") != NULL,
 	    "there is none: %s", e.text);
 }
 

@@ -1,5 +1,6 @@
 /* The answers at connect, MAIL, RCPT and the end, as rows. */
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/in.h>
 
 #include "common/policy.h"
@@ -126,13 +127,6 @@ recipients(const struct conf *c)
 		    "relaying denied for recipient in \"RCPT TO:<j??@else.example>\"" },
 		{ "joe", false, 0, "foe@else.example", "", "" },
 		{ NULL, true, 0, "foe@else.example", "", "" },
-		/* reports come before relaying, whoever sends them */
-		{ NULL, false, 0, "x@bounces.example", "451",
-		    "bounce processing is not in service here, try again later" },
-		{ "joe", false, 0, "x@fbl.example", "451",
-		    "feedback-loop processing is not in service here, try again later" },
-		{ NULL, false, 0, "odd@relay.example", "451",
-		    "bounce processing is not in service here, try again later" },
 		{ "joe", false, 2, "foe@else.example", "", "" },
 		{ "joe", false, 3, "foe@else.example", "452", "too many recipients" },
 	};
@@ -146,7 +140,66 @@ recipients(const struct conf *c)
 		ok(strcmp(a.code, rows[i].code) == 0 && strcmp(a.text, rows[i].text) == 0,
 		    "rcpt row %zu %s: '%s' '%s'", i, rows[i].rcpt, a.code, a.text);
 		ok(a.relaying == (strcmp(rows[i].code, "550") == 0), "rcpt row %zu: rule", i);
+		ok(a.report == CONF_RELAY_NO, "rcpt row %zu: no report", i);
 	}
+}
+
+/* Whoever sends them, and before any other rule. */
+static void
+reports(const struct conf *c)
+{
+	static const struct {
+		const char *user;
+		bool local;
+		size_t before;
+		const char *rcpt, *code;
+		enum conf_relay report;
+	} rows[] = {
+		{ NULL, false, 0, "x@bounces.example", "", CONF_RELAY_BOUNCE },
+		{ NULL, false, 0, "X+y@BOUNCES.Example.", "", CONF_RELAY_BOUNCE },
+		{ NULL, false, 0, "a%b!c@bounces.example", "", CONF_RELAY_BOUNCE },
+		{ "joe", false, 0, "x@fbl.example", "", CONF_RELAY_FEEDBACK },
+		{ NULL, true, 9, "x@fbl.example", "", CONF_RELAY_FEEDBACK },
+		{ NULL, false, 0, "odd@relay.example", "", CONF_RELAY_BOUNCE },
+		{ NULL, false, 3, "odd@relay.example", "452", CONF_RELAY_NO },
+		{ NULL, false, 0, "x@sub.bounces.example", "550", CONF_RELAY_NO },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		struct conf_source src;
+		struct policy_answer a;
+
+		source_for(c, "192.0.2.1", rows[i].user, &src);
+		policy_rcpt(c, &src, rows[i].local, rows[i].before, slice_str(rows[i].rcpt), &a);
+		ok(strcmp(a.code, rows[i].code) == 0 && a.report == rows[i].report, "report %s: %d '%s'",
+		    rows[i].rcpt, (int)a.report, a.text);
+	}
+}
+
+static void
+no_captures(void)
+{
+	static const struct {
+		int errnum;
+		const char *code, *xcode, *text;
+	} rows[] = {
+		{ ENOSPC, "452", "4.3.1", "insufficient system storage, try again later" },
+		{ EDQUOT, "452", "4.3.1", "insufficient system storage, try again later" },
+		{ EIO, "451", "4.3.0", "temporary failure of signalpost-milter, see the mail log" },
+		{ EACCES, "451", "4.3.0", "temporary failure of signalpost-milter, see the mail log" },
+		{ 0, "451", "4.3.0", "temporary failure of signalpost-milter, see the mail log" },
+	};
+	struct policy_answer a;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		policy_no_capture(rows[i].errnum, &a);
+		ok(a.verdict == POLICY_TEMPFAIL && strcmp(a.code, rows[i].code) == 0 &&
+			strcmp(a.xcode, rows[i].xcode) == 0 && strcmp(a.text, rows[i].text) == 0,
+		    "no capture, errno %d: %s %s %s", rows[i].errnum, a.code, a.xcode, a.text);
+	}
+	policy_no_mix(&a);
+	ok(a.verdict == POLICY_TEMPFAIL && strcmp(a.code, "452") == 0 && strcmp(a.xcode, "4.5.3") == 0,
+	    "no mix: %s", a.text);
 }
 
 static void
@@ -193,5 +246,7 @@ main(void)
 	}
 	conf_free(c);
 	debugging();
+	reports(c);
+	no_captures();
 	return tap_done();
 }
