@@ -30,7 +30,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct dkim_key *key;
 	struct dkim_record r;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	if (key == NULL)
 		key = dkim_key_parse("rfc8463", SLICE_LIT(ed25519_pem), NULL);

@@ -30,7 +30,7 @@ test_read(void)
 {
 	for (size_t i = 0; i < COUNT(texts); i++) {
 		struct dkim_record r;
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		int rc = dkim_record_read(slice_str(texts[i].text), &r, &e);
 
 		if (texts[i].error == NULL)
@@ -78,7 +78,7 @@ test_fits(void)
 	struct buf pem, own, text;
 	struct dkim_record r;
 	struct dkim_key *k;
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct slice p;
 
 	buf_init(&pem, 65536);

@@ -242,11 +242,11 @@ main(void)
 	if (c != NULL) {
 		connect_and_mail(c);
 		recipients(c);
+	reports(c);
 		long_recipient(c);
 	}
 	conf_free(c);
 	debugging();
-	reports(c);
 	no_captures();
 	return tap_done();
 }

@@ -63,7 +63,7 @@ main(void)
 {
 	struct conf_vmta v = { .name = "" };
 	char one[ROUTE_NAME_SIZE], other[ROUTE_NAME_SIZE];
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	struct conf *c = conf_parse("t", slice_str(conf_text), &e);
 	bool told = false;
 

@@ -43,7 +43,7 @@ test_answer(const char *path, const char *answer, size_t len, const char *error)
 	struct server s = { socket(AF_UNIX, SOCK_STREAM, 0), answer, len };
 	pthread_t thread;
 	char name[200];
-	struct err e = { "" };
+	struct err e = { .text = "" };
 	int rc;
 
 	unlink(path);
@@ -68,7 +68,7 @@ int
 main(void)
 {
 	char dir[] = "/tmp/sp-watchdog.XXXXXX", path[100];
-	struct err e = { "" };
+	struct err e = { .text = "" };
 
 	if (mkdtemp(dir) == NULL)
 		return 1;
