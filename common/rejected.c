@@ -14,9 +14,10 @@
 #include "common/clock.h"
 #include "common/file.h"
 #include "common/rejected_private.h"
+#include "common/spool.h"
 #include "common/xalloc.h"
 
-#define FILE_MODE  0640
+#define FILE_MODE  SPOOL_FILE_MODE
 #define CHUNK      65536
 #define TRIES      100
 #define NAME_PART  100                 /* bytes of a foreign name, or a sink's, that are kept */

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/conf.h"
+#include "common/daemon.h"
 #include "common/event.h"
 #include "common/rejected.h"
 #include "common/spool.h"
@@ -237,7 +238,7 @@ open_spool(struct replay *r, const struct conf *conf, struct err *e)
 	if (spool_view_open(conf, &v, e) < 0)
 		return -1;
 	spool_view_close(&v);
-	umask(027);
+	umask(DAEMON_UMASK);
 	r->sp = spool_open(conf->spool.directory, e);
 	if (r->sp == NULL)
 		return -1;
