@@ -48,9 +48,10 @@ bool spool_is_segment(const char *name);
  * Close what a dead writer left in events/open: whole valid lines stay, a torn
  * end is cut, invalid lines go as they are to rejected/, with the reason
  * (rejected.h), the segment is synced and moved to events/. An empty
- * file is removed. Files of live writers (flock), foreign names and what is no
- * regular file are not touched. A file that can't be dealt with stays for the next
- * time. Returns the number of segments that came to events/, or -1 and *e if
+ * file is removed. Files of live writers (flock) are not touched. What is no
+ * regular file goes to rejected/ as it is, and so do foreign names after a few
+ * seconds; no link is followed. A file with another name elsewhere (a hard link) is
+ * copied, not changed. A file that can't be dealt with stays for the next time. Returns the number of segments that came to events/, or -1 and *e if
  * events/open/ can't be read.
  * `report`, if given, is called with one line of text for each file.
  */

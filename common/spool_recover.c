@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/clock.h"
 #include "common/event.h"
 #include "common/file.h"
 #include "common/rejected.h"
@@ -20,9 +21,11 @@
 #include "common/spool_lines.h"
 #include "common/xalloc.h"
 
-#define CHUNK      65536
-#define BUF_SIZE   (EVENT_LINE_MAX + CHUNK)
-#define TMP_SUFFIX ".tmp"
+#define CHUNK        65536
+#define BUF_SIZE     (EVENT_LINE_MAX + CHUNK)
+#define TMP_SUFFIX   ".tmp"
+#define STRANGER_S   10   /* a file of another name may be on its way to a segment's */
+#define UNREADABLE_S 3600 /* a file whose lock can't be asked for may have a writer */
 
 struct recovery {
 	struct spool *sp;
@@ -141,11 +144,13 @@ copy_parts(struct recovery *r, int fd, struct parts *p, struct err *e)
 
 /* What is no event to rejected/, the rest to p->good. */
 static int
-divide(struct recovery *r, const char *name, int fd, struct parts *p, struct err *e)
+divide(struct recovery *r, const char *name, int fd, bool any_bad, struct parts *p, struct err *e)
 {
 	struct rejected_why why = { .segment = slice_str(name) };
 	char kept[REJECTED_NAME_SIZE];
 
+	if (!any_bad)
+		return copy_parts(r, fd, p, e);
 	rejected_name(name, SLICE_LIT(""), 0, kept);
 	if (rejected_begin(r->rejected, kept, e) < 0)
 		return -1;
@@ -165,7 +170,7 @@ divide(struct recovery *r, const char *name, int fd, struct parts *p, struct err
  * becomes the new file's descriptor, locked as the old one was.
  */
 static int
-part(struct recovery *r, const char *name, int *fd, struct err *e)
+part(struct recovery *r, const char *name, int *fd, bool any_bad, struct err *e)
 {
 	char tmp[SPOOL_NAME_SIZE + sizeof(TMP_SUFFIX)];
 	struct parts p = { .n_bad = 0 };
@@ -173,13 +178,14 @@ part(struct recovery *r, const char *name, int *fd, struct err *e)
 
 	snprintf(tmp, sizeof(tmp), "%s" TMP_SUFFIX, name);
 	buf_init(&p.reasons, REJECTED_DETAILS_MAX);
-	p.good = openat(r->sp->open, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, SPOOL_FILE_MODE);
+	p.good = openat(
+	    r->sp->open, tmp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, SPOOL_FILE_MODE);
 	if (p.good < 0)
 		return err_errno(e, "create %s", tmp);
 	if (spool_file_lock(r->sp->open, tmp, p.good, e) != 1)
 		rc = err_set(e, "lock %s", tmp);
 	if (rc == 0)
-		rc = divide(r, name, *fd, &p, e);
+		rc = divide(r, name, *fd, any_bad, &p, e);
 	if (rc == 0 && renameat(r->sp->open, tmp, r->sp->open, name) < 0)
 		rc = err_errno(e, "rename %s", tmp);
 	if (rc == 0)
@@ -216,11 +222,11 @@ say(const struct recovery *r, const char *name, const char *fmt, ...)
 }
 
 static int
-publish(struct recovery *r, const char *name, int fd, const struct tally *t, struct err *e)
+publish(struct recovery *r, const char *name, int fd, off_t cut, struct err *e)
 {
 	char moved[SPOOL_NAME_SIZE];
 
-	if (t->bad == 0 && t->size > t->whole && ftruncate(fd, t->whole) < 0)
+	if (cut >= 0 && ftruncate(fd, cut) < 0)
 		return err_errno(e, "cut");
 	if (fdatasync(fd) < 0)
 		return err_errno(e, "sync");
@@ -230,23 +236,42 @@ publish(struct recovery *r, const char *name, int fd, const struct tally *t, str
 	return spool_file_sync_dirs(r->sp, e);
 }
 
-/* A file that is ours: locked, regular, a segment by name. 1: it came to events/; 0: nothing was in
- * it. */
-static int
-settle(struct recovery *r, const char *name, int *fd, struct err *e)
+/* It is in events/ already: the move was interrupted where it is a link and an unlink (NFS). */
+static bool
+is_moved(const struct recovery *r, const char *name, const struct stat *st)
 {
-	struct tally t;
+	struct stat there;
 
+	return fstatat(r->sp->events, name, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       there.st_dev == st->st_dev && there.st_ino == st->st_ino;
+}
+
+/*
+ * A file that is ours: locked, regular, a segment by name. What has another name too, or is not
+ * ours to write, is copied: whose bytes they are is not known. 1: it came to events/; 0: nothing
+ * was in it.
+ */
+static int
+settle(struct recovery *r, const char *name, int *fd, const struct stat *st, struct err *e)
+{
+	bool copy = st->st_nlink > 1 || (fcntl(*fd, F_GETFL) & O_ACCMODE) == O_RDONLY;
+	struct tally t;
+	off_t cut;
+
+	if (st->st_nlink > 1 && is_moved(r, name, st))
+		return unlinkat(r->sp->open, name, 0) < 0 ? err_errno(e, "remove") : 0;
 	if (count_lines(r, *fd, &t) < 0)
 		return err_errno(e, "read");
-	if (t.bad > 0 && part(r, name, fd, e) < 0)
+	copy = t.bad > 0 || (copy && t.good > 0);
+	if (copy && part(r, name, fd, t.bad > 0, e) < 0)
 		return -1;
+	cut = !copy && t.size > t.whole ? t.whole : -1;
 	if (t.good == 0) {
 		if (unlinkat(r->sp->open, name, 0) < 0)
 			return err_errno(e, "remove");
 		if (file_sync_dir(r->sp->open, "events/open", e) < 0)
 			return -1;
-	} else if (publish(r, name, *fd, &t, e) < 0) {
+	} else if (publish(r, name, *fd, cut, e) < 0) {
 		return -1;
 	}
 	if (t.size == 0)
@@ -274,6 +299,52 @@ is_debris(const char *name)
 	return spool_is_segment(stem);
 }
 
+/* What is no segment has no business here. */
+static int
+evict(struct recovery *r, const char *name, const char *reason, struct err *e)
+{
+	const struct rejected_why why = { .reason = slice_str(reason) };
+	char there[REJECTED_NAME_SIZE];
+
+	if (rejected_take(r->rejected, r->sp->open, name, &why, there, e) < 0)
+		return -1;
+	say(r, name, "%s: moved to rejected/%s", reason, there);
+	return 0;
+}
+
+/* Somebody may be at it still. A time in the future says nothing. */
+static bool
+is_young(const struct stat *st, int64_t age_s)
+{
+	int64_t now = clock_wall_s();
+
+	return st->st_mtim.tv_sec <= now && st->st_mtim.tv_sec + age_s > now;
+}
+
+/*
+ * A descriptor; -2: it is dealt with; -1 and *e. A file that was left without rights is
+ * given them if it is ours; one that only others may read is theirs until it is old.
+ */
+static int
+open_file(struct recovery *r, const char *name, const struct stat *st, struct err *e)
+{
+	int flags = O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = openat(r->sp->open, name, O_RDWR | flags);
+
+	if (fd < 0 && errno == EACCES && st->st_uid == geteuid() && st->st_nlink == 1 &&
+	    fchmodat(r->sp->open, name, SPOOL_FILE_MODE, 0) == 0)
+		fd = openat(r->sp->open, name, O_RDWR | flags);
+	if (fd < 0 && errno == EACCES)
+		fd = openat(r->sp->open, name, O_RDONLY | flags);
+	if (fd >= 0)
+		return fd;
+	if (errno == ENOENT || errno == ELOOP)
+		return -2; /* next time */
+	if (errno != EACCES || is_young(st, UNREADABLE_S))
+		return err_errno(e, "open");
+	return evict(r, name, "it can't be read", e) < 0 ? -1 : -2;
+}
+
 static int
 recover_file(struct recovery *r, const char *name, struct err *e)
 {
@@ -285,12 +356,13 @@ recover_file(struct recovery *r, const char *name, struct err *e)
 	if (fstatat(r->sp->open, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : err_errno(e, "stat");
 	if (!S_ISREG(st.st_mode))
-		return err_set(e, "not a regular file");
+		return evict(r, name, "not a regular file", e);
 	if (!debris && !spool_is_segment(name))
-		return err_set(e, "not the name of a segment");
-	fd = openat(r->sp->open, name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+		return is_young(&st, STRANGER_S) ? 0
+		                                 : evict(r, name, "not the name of a segment", e);
+	fd = open_file(r, name, &st, e);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : err_errno(e, "open");
+		return fd == -2 ? 0 : -1;
 	locked = spool_file_lock(r->sp->open, name, fd, e);
 	if (locked <= 0) {
 		close(fd); /* a running program's: nothing to do, and nothing to say */
@@ -301,7 +373,7 @@ recover_file(struct recovery *r, const char *name, struct err *e)
 	else if (debris)
 		rc = unlinkat(r->sp->open, name, 0) < 0 ? err_errno(e, "remove") : 0;
 	else
-		rc = settle(r, name, &fd, e);
+		rc = settle(r, name, &fd, &st, e);
 	close(fd);
 	return rc;
 }

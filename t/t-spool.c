@@ -616,6 +616,7 @@ foreign_things(struct spool *sp)
 {
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 	int fd = spool_open_fd(sp), sock = socket(AF_UNIX, SOCK_STREAM, 0);
+	static const char *const foreign[] = { "README", "sp1-00000000000000ab.json", "bad\nname" };
 	unsigned times[4];
 	struct buf line;
 
@@ -636,15 +637,25 @@ foreign_things(struct spool *sp)
 	put(fd, "sp1-0000000000000007.json.tmp", SLICE_LIT("half a recovery"));
 	put(fd, "sp1-0000000000000008.json", buf_slice(&line));
 	ok(recover(sp) == 1, "one segment among foreign things is recovered");
-	ok(reported("sp1-0000000000000001.json: left alone: not a regular file") &&
-		reported("sp1-0000000000000002.json: left alone: not a regular file") &&
-		reported("sp1-0000000000000003.json: left alone: not a regular file") &&
-		reported("sp1-0000000000000004.json: left alone: not a regular file") &&
-		reported("README: left alone: not the name of a segment") &&
-		reported("sp1-00000000000000ab.json: left alone: not the name") &&
-		reported("bad?name: left alone"),
-	    "the others are reported");
-	ok(spooldir_entries(fd) == 7, "and stay; what an interrupted recovery left does not");
+	ok(reported("sp1-0000000000000001.json: not a regular file: moved to rejected/found-") &&
+		reported(
+		    "sp1-0000000000000002.json: not a regular file: moved to rejected/found-") &&
+		reported(
+		    "sp1-0000000000000003.json: not a regular file: moved to rejected/found-") &&
+		reported("sp1-0000000000000004.json: not a regular file: moved to rejected/found-"),
+	    "the others are reported, and moved");
+	ok(spooldir_entries(fd) == 3, "foreign names stay for a while");
+	for (size_t i = 0; i < COUNT(foreign); i++) {
+		const struct timespec old[2] = { { .tv_sec = 1 },
+			{ .tv_sec = i > 0 ? 1 : INT32_MAX } };
+
+		utimensat(fd, foreign[i], old, 0);
+	}
+	recover(sp);
+	ok(spooldir_entries(fd) == 0 && spooldir_entries(spool_rejected_fd(sp)) == 14 &&
+		reported("README: not the name of a segment: moved to rejected/found-") &&
+		reported("bad?name: not the name"),
+	    "and go to rejected/ too, each with a reason");
 	ok(spooldir_count(sp, times, 4) == 1 && times[1] == 1, "the event is there");
 	ok(recover(sp) == 0, "the second time there is nothing to recover");
 	/* Closed segments: the same things there are no segments. */
@@ -652,6 +663,47 @@ foreign_things(struct spool *sp)
 	mkfifoat(spool_events_fd(sp), "sp1-0000000000000002.json", 0600);
 	ok(segments(sp) == 1, "only regular files are listed");
 	buf_free(&line);
+}
+
+/* A file that has another name elsewhere is not changed, and neither is one that is only readable.
+ */
+static void
+hard_links(struct spool *sp)
+{
+	unsigned times[8];
+	struct buf line, torn;
+	struct stat st;
+
+	buf_init(&line, BUF_NO_LIMIT);
+	buf_init(&torn, BUF_NO_LIMIT);
+	spooldir_line(&line, 1);
+	spooldir_line(&torn, 2);
+	buf_adds(&torn, "torn");
+	put(spool_inbound_fd(sp), "elsewhere", buf_slice(&torn));
+	put(spool_inbound_fd(sp), "junk", SLICE_LIT("junk\ntorn"));
+	put(spool_events_fd(sp), "sp1-0000000000000003.json", buf_slice(&line));
+	ok(linkat(spool_inbound_fd(sp), "elsewhere", spool_open_fd(sp), "sp1-0000000000000001.json",
+	       0) == 0 &&
+		linkat(spool_inbound_fd(sp), "junk", spool_open_fd(sp), "sp1-0000000000000002.json",
+		    0) == 0 &&
+		linkat(spool_events_fd(sp), "sp1-0000000000000003.json", spool_open_fd(sp),
+		    "sp1-0000000000000003.json", 0) == 0,
+	    "hard links");
+	ok(recover(sp) == 1 && spooldir_count(sp, times, 8) == 2 && times[1] == 1 && times[2] == 1,
+	    "good lines are copied, what was moved already is not");
+	ok(holds(spool_inbound_fd(sp), "elsewhere", buf_slice(&torn)) &&
+		holds(spool_inbound_fd(sp), "junk", SLICE_LIT("junk\ntorn")) &&
+		holds(spool_rejected_fd(sp), "sp1-0000000000000002.json", SLICE_LIT("junk\n")),
+	    "their other names' bytes are as they were");
+	ok(spooldir_entries(spool_open_fd(sp)) == 0 &&
+		fstatat(spool_inbound_fd(sp), "elsewhere", &st, 0) == 0 && st.st_nlink == 1,
+	    "nothing stays");
+	put(spool_open_fd(sp), "sp1-0000000000000004.json", buf_slice(&torn));
+	ok(fchmodat(spool_open_fd(sp), "sp1-0000000000000004.json", 0, 0) == 0 &&
+		recover(sp) == 1 && spooldir_count(sp, times, 8) == 3 && times[2] == 2,
+	    "mode 000: ours all the same");
+	buf_free(&line);
+	buf_free(&torn);
 }
 
 /* Several processes recover the same files at once. */
@@ -876,7 +928,7 @@ main(void)
 {
 	static void (*const with_spool[])(struct spool *) = { one_segment, closing, own_segment,
 		never_replaced, closed_later, name_not_durable, file_size_limit, foreign_things,
-		recovery_races, recovery_beside_writer, many_segments };
+		hard_links, recovery_races, recovery_beside_writer, many_segments };
 	const char *rounds = getenv("SPOOL_KILL_ROUNDS");
 	char base[SPOOLDIR_SIZE];
 	uint64_t n = 50;
