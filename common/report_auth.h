@@ -45,7 +45,7 @@ struct report_auth_verdict {
 	 * other. A signature alone proves nothing about From: anybody has a domain to sign with.
 	 */
 	bool aligned;
-	char domain[256]; /* d= of the signature that decided; "" for NONE */
+	char domain[256]; /* d= of the signature that decided; "" for NONE, perhaps for TEMPERROR */
 	char selector[256];
 	char why[128]; /* of FAIL and TEMPERROR: "no key", "the body was changed"; else "" */
 };
