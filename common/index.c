@@ -7,6 +7,7 @@
 
 #include "common/hash.h"
 #include "common/ids.h"
+#include "common/spool.h"
 #include "common/xalloc.h"
 
 #define APPLICATION_ID  0x53504931 /* "SPI1" */
@@ -276,11 +277,11 @@ prepare(struct index *ix, struct err *e)
 	return filter_load(ix, e);
 }
 
-/* What no other process need see of the addresses in it, the group may. */
+/* What no other user need see of the addresses in it, the daemons' group may. */
 static int
 make_file(const char *path, struct err *e)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, SPOOL_FILE_MODE);
 
 	if (fd < 0)
 		return err_errno(e, "%s", path);
@@ -325,6 +326,28 @@ index_open(const char *path, struct err *e)
 		return NULL;
 	}
 	return ix;
+}
+
+struct index *
+index_open_reader(const char *path, bool *missing, struct err *e)
+{
+	struct index *ix = xcalloc(1, sizeof(*ix));
+	struct err why;
+	int64_t id = 0;
+
+	*missing = access(path, F_OK) < 0 && errno == ENOENT;
+	if (sqlite3_open_v2(path, &ix->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL) ==
+		SQLITE_OK &&
+	    sqlite3_busy_timeout(ix->db, BUSY_TIMEOUT_MS) == SQLITE_OK &&
+	    number(ix, "PRAGMA application_id", &id, &why) == 0 && id == APPLICATION_ID)
+		return ix;
+	if (id != 0)
+		err_text(e, 0, "%s: the file is some other program's", path);
+	else
+		err_text(
+		    e, 0, "%s: %s", path, ix->db != NULL ? sqlite3_errmsg(ix->db) : "no memory");
+	index_close(ix);
+	return NULL;
 }
 
 void
@@ -889,12 +912,12 @@ index_give_up(struct index *ix, const struct index_message *m, int64_t now_s, st
 /* ---- counting and forgetting ---- */
 
 int
-index_count(struct index *ix, struct index_counts *out, struct err *e)
+index_pending(struct index *ix, struct index_counts *out, struct err *e)
 {
 	int64_t pages, unused, size;
 
-	if (number(ix, "SELECT count(*) FROM message", &out->messages, e) < 0 ||
-	    number(ix, "SELECT count(*) FROM waiting", &out->waiting, e) < 0 ||
+	out->messages = 0;
+	if (number(ix, "SELECT count(*) FROM waiting", &out->waiting, e) < 0 ||
 	    number(ix, "SELECT count(*) FROM unknown", &out->unknown, e) < 0 ||
 	    number(ix, "SELECT ifnull(min(received), 0) FROM waiting", &out->oldest_waiting_s, e) <
 		0 ||
@@ -904,6 +927,14 @@ index_count(struct index *ix, struct index_counts *out, struct err *e)
 		return -1;
 	out->bytes = (pages - unused) * size;
 	return 0;
+}
+
+int
+index_count(struct index *ix, struct index_counts *out, struct err *e)
+{
+	return index_pending(ix, out, e) < 0
+	           ? -1
+	           : number(ix, "SELECT count(*) FROM message", &out->messages, e);
 }
 
 int

@@ -41,8 +41,13 @@ struct index_message {
 	struct event facts;      /* its reception event; event_id is not kept */
 };
 
-/* Open or make the file (mode 0640) and its tables. NULL and *e. */
+/* Open or make the file (mode SPOOL_FILE_MODE) and its tables. NULL and *e. */
 struct index *index_open(const char *path, struct err *e);
+/*
+ * To look at it beside the process that writes: index_pending() and index_unknown() only. NULL
+ * and *e; *missing: there is no such file.
+ */
+struct index *index_open_reader(const char *path, bool *missing, struct err *e);
 void index_close(struct index *ix); /* rolls back what is under way; NULL is fine */
 
 int index_begin(struct index *ix, struct err *e);
@@ -119,6 +124,8 @@ struct index_counts {
 	int64_t bytes;            /* in use */
 };
 int index_count(struct index *ix, struct index_counts *out, struct err *e);
+/* The same but for `messages`, which takes long to count. */
+int index_pending(struct index *ix, struct index_counts *out, struct err *e);
 
 /* Those that index_give_up() was told of, the latest first, at most `limit`; `*at_s` is when. */
 int index_unknown(struct index *ix, size_t limit,

@@ -286,7 +286,7 @@ static int
 open_file(struct ledger *l, const char *path, bool *missing, struct err *e)
 {
 	int flags = l->writer ? O_RDWR | O_CREAT : O_RDONLY;
-	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+	int fd = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, SPOOL_FILE_MODE);
 
 	if (fd < 0) {
 		*missing = errno == ENOENT;

@@ -28,6 +28,9 @@
 #define SPOOL_DIR_MODE	0770
 #define SPOOL_FILE_MODE 0660
 
+/* In the spool: flock'ed by the uploader for as long as it runs; its process number is in it. */
+#define SPOOL_UPLOADER_LOCK "uploader.lock"
+
 struct spool; /* owns directory descriptors */
 
 /* Open the spool in `dir`, making what is missing. NULL and *e on error. */

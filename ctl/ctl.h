@@ -19,6 +19,7 @@ int cmd_jobid(int argc, char **argv);
 int cmd_mta_config(int argc, char **argv);
 int cmd_replay(int argc, char **argv);
 int cmd_rewrite(int argc, char **argv);
+int cmd_status(int argc, char **argv);
 int cmd_testkey(int argc, char **argv);
 
 /* Print how `command` is used to standard error. Returns EX_USAGE. */

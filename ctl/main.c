@@ -47,6 +47,8 @@ static const struct command commands[] = {
 	    "rewrite [-c file] [-f sender] [-t recipient]... [-a user | -u]\n"
 	    "        [-s client-address] file.eml",
 	    "dry run: the message as it would leave, and what was done to it" },
+	{ "status", cmd_status, "status [-c file] [--json]\nstatus [-c file] --write-off",
+	    "does the ledger add up, what waits, what is wrong" },
 	{ "testkey", cmd_testkey,
 	    "testkey [-c file] [-r resolver | -k file] [domain ...]\n"
 	    "testkey -s selector -d domain [-r resolver | -k file] key-file",

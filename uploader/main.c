@@ -19,7 +19,6 @@
 #include "uploader/loop.h"
 
 #define PROGRAM   "signalpost-uploader"
-#define LOCK_NAME "uploader.lock"
 
 static int
 check(const struct conf *conf)
@@ -56,7 +55,7 @@ lock_spool(const char *dir, struct err *e)
 	char path[4096], pid[24];
 	int fd, n;
 
-	snprintf(path, sizeof(path), "%s/" LOCK_NAME, dir);
+	snprintf(path, sizeof(path), "%s/" SPOOL_UPLOADER_LOCK, dir);
 	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
 	if (fd < 0)
 		return err_errno(e, "%s", path);
