@@ -1065,6 +1065,26 @@ check_mail_log(struct builder *b)
 	return true;
 }
 
+/* Failed authentications are seen in the MTA's log and nowhere else. */
+static void
+check_auth_rate(struct builder *b)
+{
+	const struct conf_block *in = b->priv->root.blocks;
+
+	if (b->conf->mail_log.given)
+		return;
+	for (; in != NULL; in = in->next)
+		for (const struct conf_item *i = in->items; i != NULL; i = i->next)
+			if (slice_eq(slice_str(i->name),
+				SLICE_LIT("smtp-max-auth-failure-rate")) &&
+			    !slice_eq(slice_str(i->text), SLICE_LIT("unlimited"))) {
+				warn(b, i->at,
+				    "smtp-max-auth-failure-rate: nobody is refused by it without a "
+				    "<mail-log>, where failures are seen");
+				return;
+			}
+}
+
 /* What only shows when all is read. */
 static void
 check_whole(struct builder *b)
@@ -1072,6 +1092,7 @@ check_whole(struct builder *b)
 	const struct conf *c = b->conf;
 	bool go_on = check_tracking(b) && check_mail_log(b);
 
+	check_auth_rate(b);
 	if (go_on && c->signals.given && c->signals.api_key == NULL)
 		go_on = fail(b, c->signals.at, "<signals>: api-key is missing");
 	if (c->enable_signals.enable == CONF_SIGNALS_ON && !c->signals.given)

@@ -464,6 +464,17 @@ struct conf_peer { /* who talks to us */
 /* Merge of all sources that apply, generic to specific, over the defaults. Pointers are the conf's. */
 void conf_source_for(const struct conf *c, const struct conf_peer *peer, struct conf_source *out);
 
+#define CONF_AUTH_WINDOW_S 86400 /* of "smtp-max-auth-failure-rate 0", which names none */
+
+/*
+ * smtp-max-auth-failure-rate: a client that has failed `*failures` times (1 at
+ * least) in `*window_s` seconds is refused until they are over. False: unlimited.
+ */
+bool conf_auth_limit(const struct conf_source *s, uint64_t *failures, uint64_t *window_s);
+
+/* The windows that the sources name, each once; `out` has room for n_sources. How many. */
+size_t conf_auth_windows(const struct conf *c, uint64_t *out);
+
 enum conf_relay { CONF_RELAY_NO, CONF_RELAY_YES, CONF_RELAY_BOUNCE, CONF_RELAY_FEEDBACK };
 
 /*

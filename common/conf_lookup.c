@@ -369,6 +369,39 @@ listener_of(const struct conf *c, const struct conf_peer *peer)
 	return found;
 }
 
+bool
+conf_auth_limit(const struct conf_source *s, uint64_t *failures, uint64_t *window_s)
+{
+	if (s->auth_failures == CONF_UNLIMITED)
+		return false;
+	*failures = s->auth_failures > 0 ? s->auth_failures : 1;
+	*window_s = s->auth_failures_per_s > 0 ? s->auth_failures_per_s : CONF_AUTH_WINDOW_S;
+	/* 100 years of it fit; what does not is not asked for. */
+	if (*window_s > UINT32_MAX)
+		*window_s = UINT32_MAX;
+	return true;
+}
+
+size_t
+conf_auth_windows(const struct conf *c, uint64_t *out)
+{
+	uint64_t failures, window_s;
+	size_t n = 0, k;
+
+	for (size_t i = 0; i < c->n_sources; i++) {
+		struct conf_source s = *c->priv->source_defaults;
+
+		merge_source(&s, &c->sources[i]);
+		if (!conf_auth_limit(&s, &failures, &window_s))
+			continue;
+		for (k = 0; k < n && out[k] != window_s; k++)
+			;
+		if (k == n)
+			out[n++] = window_s;
+	}
+	return n;
+}
+
 const struct conf_smtp_user *
 conf_user_find(const struct conf *c, const char *auth_user)
 {

@@ -66,6 +66,32 @@ cut_tag(struct slice s, struct slice *tag, struct slice *text)
 	return true;
 }
 
+/*
+ * Reasons for which nobody is to blame but the server: that it can't ask whether
+ * a password is right must not lock the users out.
+ */
+static const char *const not_the_clients[] = {
+	"generic failure", /* Cyrus SASL: saslauthd is not there */
+	"transient failure",
+	"remote authentication server unavailable",
+	"no memory available",
+	"internal error",
+	"connection lost to authentication server", /* Postfix: Dovecot is gone */
+	"temporary authentication failure",
+};
+
+static void
+set_auth_failure(struct maillog_line *m, struct slice ip, struct slice reason)
+{
+	if (slice_startsi(ip, SLICE_LIT("IPv6:")))
+		ip = slice_skip(ip, 5);
+	for (size_t i = 0; i < COUNT(not_the_clients); i++)
+		if (slice_startsi(reason, slice_str(not_the_clients[i])))
+			return;
+	m->kind = MAILLOG_AUTH_FAILURE;
+	m->ip = ip;
+}
+
 /* ---- Postfix ---- */
 
 enum role { ROLE_OTHER, ROLE_ENTRY, ROLE_CLEANUP, ROLE_QUEUE, ROLE_SUPER, ROLE_AGENT };
@@ -301,12 +327,38 @@ postfix_queue(struct maillog_line *m, struct slice rest)
 		m->kind = MAILLOG_EXPIRED;
 }
 
+/*
+ * "warning: host[192.0.2.1]: SASL LOGIN authentication failed: why, sasl_username=..."
+ * What the client can choose, mechanism and user, stands behind its address.
+ */
+static void
+postfix_warning(struct maillog_line *m)
+{
+	struct slice rest = slice_skip(m->text, 9), ip, mechanism;
+
+	rest = slice_skip(rest, slice_find(slice_head(rest, 300), '[') + 1);
+	ip = slice_head(rest, slice_find(slice_head(rest, 64), ']'));
+	rest = slice_skip(rest, ip.len + 1);
+	if (!slice_starts(rest, SLICE_LIT(": SASL ")))
+		return;
+	rest = slice_skip(rest, 7);
+	mechanism = slice_cut(&rest, ' ');
+	if (mechanism.len > 0 && slice_starts(rest, SLICE_LIT("authentication failed:")))
+		set_auth_failure(m, ip, slice_trim(slice_skip(rest, 22)));
+}
+
 static void
 postfix_line(struct maillog_line *m, const struct service *s)
 {
 	struct slice rest = m->text;
 
-	if (s->role == ROLE_OTHER || !take_queue_id(&rest, postfix_queue_id, &m->queue_id))
+	if (s->role == ROLE_OTHER)
+		return;
+	if (s->role == ROLE_ENTRY && slice_starts(rest, SLICE_LIT("warning: "))) {
+		postfix_warning(m);
+		return;
+	}
+	if (!take_queue_id(&rest, postfix_queue_id, &m->queue_id))
 		return;
 	switch (s->role) {
 	case ROLE_AGENT:
@@ -489,12 +541,44 @@ sendmail_attempt(struct maillog_line *m, struct slice rest)
 	}
 }
 
+/*
+ * "AUTH failure (LOGIN): authentication failure (-13) SASL(-13): ..., user=joe,
+ * relay=host [192.0.2.1]": mechanism and user are the client's choice, so only
+ * the address at the very end counts.
+ */
+static void
+sendmail_auth(struct maillog_line *m, struct slice rest)
+{
+	static const struct slice doubt = SLICE_LIT(" (may be forged)");
+	size_t close = find_text(rest, SLICE_LIT("): ")), open;
+
+	if (close < rest.len)
+		m->reply = slice_skip(rest, close + 3);
+	if (slice_endsi(rest, doubt))
+		rest.len -= doubt.len;
+	if (rest.len == 0 || rest.p[rest.len - 1] != ']')
+		return;
+	for (open = rest.len; open > 0 && rest.p[open - 1] != '['; open--)
+		;
+	if (open > 0)
+		set_auth_failure(m, (struct slice){ rest.p + open, rest.len - 1 - open }, m->reply);
+	m->reply.len = 0;
+}
+
 static void
 sendmail_line(struct maillog_line *m)
 {
+	static const struct slice auth = SLICE_LIT("AUTH failure (");
 	struct slice rest = m->text, dsn_id;
+	bool has_id = take_queue_id(&rest, sendmail_queue_id, &m->queue_id);
 
-	if (!take_queue_id(&rest, sendmail_queue_id, &m->queue_id))
+	if (slice_starts(rest, SLICE_LIT("NOQUEUE: ")))
+		rest = slice_skip(rest, 9);
+	if (slice_starts(rest, auth)) {
+		sendmail_auth(m, slice_skip(rest, auth.len));
+		return;
+	}
+	if (!has_id)
 		return;
 	if (slice_starts(rest, SLICE_LIT("to=")))
 		sendmail_attempt(m, rest);

@@ -29,6 +29,7 @@ enum maillog_kind {
 	MAILLOG_REFUSED, /* a filter had it refused after ours had seen it */
 	MAILLOG_REMOVED, /* the queue id is free */
 	MAILLOG_DROPPED, /* the logger says that it lost lines */
+	MAILLOG_AUTH_FAILURE, /* the client `ip` failed to authenticate; no message's line */
 	MAILLOG_KINDS
 };
 
@@ -59,7 +60,8 @@ struct maillog_line {
 	enum maillog_via via;
 	struct slice to;        /* Postfix: the address; sendmail: the list, see maillog_rcpt() */
 	struct slice orig_to;   /* Postfix: the recipient before it was rewritten; or empty */
-	struct slice relay, ip; /* host name and address of who was talked to, or empty */
+	struct slice relay, ip; /* host name and address of who was talked to, or empty; ip of
+				 * who failed to authenticate too */
 	struct slice dsn;       /* "5.1.1" */
 	struct slice reply;     /* what was said: "host mx[ip] said: 550 ...", "250 2.0.0 Ok" */
 	const char *method;     /* "esmtp", "smtp", "lmtp"; NULL unless via is MAILLOG_REMOTE */

@@ -38,6 +38,15 @@ policy_connect(const struct conf_source *src, struct policy_answer *out)
 }
 
 void
+policy_auth_failures(uint64_t left_s, struct policy_answer *out)
+{
+	/* 421 ends the session; as with every 4xx the client may come again. */
+	refuse(out, POLICY_TEMPFAIL, "421", "4.7.0",
+	    "too many failed authentications, try again in %llu seconds",
+	    (unsigned long long)left_s);
+}
+
+void
 policy_mail(const struct conf_source *src, bool authenticated, uint64_t declared_size,
     struct policy_answer *out)
 {

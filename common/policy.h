@@ -24,6 +24,9 @@ struct policy_answer {
 /* At connect: smtp-service. */
 void policy_connect(const struct conf_source *src, struct policy_answer *out);
 
+/* At connect, if this client has failed to authenticate too often: smtp-max-auth-failure-rate. */
+void policy_auth_failures(uint64_t left_s, struct policy_answer *out);
+
 /*
  * At MAIL FROM: require-auth, and max-message-size against the SIZE that the
  * client declared (0: none, RFC 1870).

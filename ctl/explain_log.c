@@ -34,6 +34,7 @@ static const char *const kind_name[] = {
 	[MAILLOG_REFUSED] = "refused",
 	[MAILLOG_REMOVED] = "removed",
 	[MAILLOG_DROPPED] = "dropped",
+	[MAILLOG_AUTH_FAILURE] = "auth-failure",
 };
 _Static_assert(COUNT(kind_name) == MAILLOG_KINDS, "name every kind");
 
@@ -138,6 +139,8 @@ print_line(struct context *c, const struct maillog_line *m, const char *time, st
 		put(o, "event", SLICE_LIT("inband"));
 	else if (m->kind == MAILLOG_DROPPED)
 		put_number(o, "lost", (int64_t)m->lost);
+	else if (m->kind == MAILLOG_AUTH_FAILURE)
+		put(o, "ip_address", m->ip);
 	puts(json_object_to_json_string_ext(
 	    o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);

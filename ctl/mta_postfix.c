@@ -11,6 +11,8 @@
 #include "ctl/relay.h"
 #include "ctl/script.h"
 
+#define AUTH_RESERVE 600 /* AUTH commands a minute, ten a second, that no good client exceeds */
+
 /* ---- refusals ---- */
 
 static int
@@ -236,6 +238,38 @@ put_data_restrictions(const struct conf *c, const struct conf_listener *l,
 	    out);
 }
 
+/*
+ * anvil(8) counts AUTH commands, those that succeed too, and knows one length of
+ * time for all limits: a client that sends much mail must have room under it.
+ */
+static void
+put_auth_rate(const struct conf *c, const struct conf_source *s, FILE *out)
+{
+	uint64_t failures, window_s;
+
+	if (!conf_auth_limit(s, &failures, &window_s))
+		return;
+	fprintf(out,
+	    "# smtp-max-auth-failure-rate: the milter refuses a client at connect that has failed "
+	    "%llu times in\n"
+	    "# %llu s, as the MTA's log says. Postfix itself can't count failures: its limit is "
+	    "on AUTH commands,\n"
+	    "# good ones too, in each $anvil_rate_time_unit (60s), for clients outside "
+	    "$mynetworks; so it has %u\n"
+	    "# in reserve and only stops a flood of guesses. In one session "
+	    "$smtpd_hard_error_limit ends them.\n",
+	    (unsigned long long)failures, (unsigned long long)window_s, AUTH_RESERVE);
+	if (!c->mail_log.given)
+		fputs("# WARNING: without a <mail-log> in the configuration no failure is seen and "
+		      "nobody is refused.\n"
+		      "echo 'warning: smtp-max-auth-failure-rate has no effect without a "
+		      "<mail-log>' >&2\n",
+		    out);
+	failures = failures < INT32_MAX - AUTH_RESERVE ? failures + AUTH_RESERVE : INT32_MAX;
+	fprintf(
+	    out, "option 'smtpd_client_auth_rate_limit = %llu'\n", (unsigned long long)failures);
+}
+
 static void
 put_listener(
     const struct conf *c, const struct conf_listener *l, const struct relay_tables *have, FILE *out)
@@ -284,10 +318,8 @@ put_listener(
 	if (s.max_message_size != CONF_UNLIMITED)
 		fprintf(out, "option 'message_size_limit = %llu'\n",
 		    (unsigned long long)s.max_message_size);
-	if (s.auth_failures != CONF_UNLIMITED)
-		fputs("# not mapped: smtp-max-auth-failure-rate; Postfix counts attempts, not "
-		      "failures\n",
-		    out);
+	if (auth)
+		put_auth_rate(c, &s, out);
 	fputs("service_done\n", out);
 }
 

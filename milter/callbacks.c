@@ -28,6 +28,7 @@
 /* Taken away at the end, when libmilter has returned and sessions may still be at work. */
 static pthread_rwlock_t spool_lock = PTHREAD_RWLOCK_INITIALIZER;
 static struct spool_writer *spool; /* under spool_lock */
+static struct auth_failures_view *auth_failures; /* under spool_lock */
 
 /* Set before smfi_main(), then constant; never closed. */
 static struct spool *inbound;
@@ -52,6 +53,32 @@ callbacks_set_spool(struct spool_writer *writer)
 	pthread_rwlock_wrlock(&spool_lock);
 	spool = writer;
 	pthread_rwlock_unlock(&spool_lock);
+}
+
+void
+callbacks_set_auth_failures(struct auth_failures_view *view)
+{
+	pthread_rwlock_wrlock(&spool_lock);
+	auth_failures = view;
+	pthread_rwlock_unlock(&spool_lock);
+}
+
+/* For how many seconds more this client is refused since it failed to authenticate too often. */
+static uint64_t
+auth_refused_s(const struct session *s, const struct conf_source *src)
+{
+	int64_t now = clock_wall_s(), until = 0;
+	uint64_t most, window;
+	struct auth_client client;
+
+	if (!conf_auth_limit(src, &most, &window) ||
+	    !auth_client_of((const struct sockaddr *)&s->peer, &client))
+		return 0;
+	pthread_rwlock_rdlock(&spool_lock);
+	if (auth_failures != NULL)
+		until = auth_failures_until(auth_failures, &client, most, (uint32_t)window, now);
+	pthread_rwlock_unlock(&spool_lock);
+	return until > now ? (uint64_t)(until - now) : 0;
 }
 
 static int
@@ -220,6 +247,7 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
 	struct conf_source src;
 	const char *version = macro(ctx, "v"); /* "Postfix 3.7.11", sendmail: "8.17.1" */
 	struct policy_answer a;
+	uint64_t refused_s;
 
 	if (old != NULL) {
 		s->leading_space = old->leading_space;
@@ -237,6 +265,10 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
 	session_source(s, reload_context(settings)->conf, &src);
 	log_connection(s, &src, "connect");
 	policy_connect(&src, &a);
+	/* What comes from this host itself has no client that could authenticate. */
+	if (a.verdict == POLICY_CONTINUE && addr != NULL && !s->maybe_local &&
+	    (refused_s = auth_refused_s(s, &src)) > 0)
+		policy_auth_failures(refused_s, &a);
 	if (a.verdict != POLICY_CONTINUE)
 		log_refusal(ctx, s, "connect", (struct slice){ 0 }, &a);
 	reload_release(settings);

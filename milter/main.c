@@ -160,6 +160,7 @@ serve(const struct daemon_options *opt, const struct conf *c, struct err *e)
 {
 	struct spool *sp = NULL;
 	struct spool_writer *writer;
+	struct auth_failures_view *view;
 	int rc;
 
 	if (daemon_drop_rights(c->milter.user, e) < 0)
@@ -172,6 +173,8 @@ serve(const struct daemon_options *opt, const struct conf *c, struct err *e)
 	}
 	callbacks_set_spool(writer);
 	callbacks_set_inbound(sp);
+	view = auth_failures_open(c->spool.directory);
+	callbacks_set_auth_failures(view);
 	if (daemon_ready(c->milter.pid_file, e) < 0 || watchdog_start(c->milter.socket, e) < 0)
 		return refuse_start(opt, EX_CANTCREAT, e);
 	log_info("listening on %s, spool %s", c->milter.socket, c->spool.directory);
@@ -179,6 +182,8 @@ serve(const struct daemon_options *opt, const struct conf *c, struct err *e)
 	daemon_stopping(c->milter.pid_file);
 	callbacks_log_totals();
 	callbacks_set_spool(NULL);
+	callbacks_set_auth_failures(NULL);
+	auth_failures_close(view);
 	spool_writer_close(writer);
 	/* The spool stays open: sessions may still be at work on a report. */
 	socket_remove(c->milter.socket);

@@ -593,6 +593,13 @@ static const struct {
 	{ "node-name \"abc#def\"#x\n", "" },
 	{ "<source 0/0>\ncheck-dkim-inbound yes\n</source>\n",
 	    "t:2: check-dkim-inbound: not acted on by this version;" },
+	{ "<source 0/0>\nsmtp-max-auth-failure-rate 1/min\n</source>\n",
+	    "t:2: smtp-max-auth-failure-rate: nobody is refused by it without a <mail-log>, where "
+	    "failures are seen;" },
+	{ "<source 0/0>\nsmtp-max-auth-failure-rate unlimited\n</source>\n", "" },
+	{ "<source 0/0>\nsmtp-max-auth-failure-rate 0\n</source>\n<mail-log>\njournal yes\n"
+	  "</mail-log>\n",
+	    "" },
 	{ "<acct-file /x>\nrecords d\nsync no\n</acct-file>\n",
 	    "t:1: <acct-file>: has no meaning outside PowerMTA; ignored;" },
 	{ "<domain *>\ndkim-algorithm rsa-sha1\n</domain>\n",

@@ -96,6 +96,71 @@ test_kinds(void)
 	}
 }
 
+/* ---- failed authentications ---- */
+
+static const struct {
+	const char *line;
+	const char *ip; /* NULL: none is counted */
+} auth_failures[] = {
+	{ PF("smtpd[1]: warning: localhost[127.0.0.1]: SASL PLAIN authentication failed: "
+	     "authentication failure, sasl_username=joe@mail.example.com"),
+	    "127.0.0.1" },
+	{ PF("submission/smtpd[1]: warning: unknown[2001:db8::7]: SASL LOGIN authentication "
+	     "failed: UGFzc3dvcmQ6"),
+	    "2001:db8::7" },
+	{ PF("smtpd[1]: warning: x[192.0.2.1]: SASL LOGIN authentication failed: "), "192.0.2.1" },
+	/* The client names mechanism and user. */
+	{ PF("smtpd[1]: warning: x[192.0.2.1]: SASL [198.51.100.1]: authentication failed: no, "
+	     "sasl_username=y[198.51.100.2]: SASL PLAIN authentication failed: "),
+	    "192.0.2.1" },
+	{ PF("smtpd[1]: warning: x[192.0.2.1]: SASL LOGIN authentication aborted"), NULL },
+	{ PF("smtpd[1]: warning: SASL authentication failure: Password verification failed"),
+	    NULL },
+	{ PF("smtpd[1]: warning: SASL authentication failure: user x[192.0.2.1]: SASL"), NULL },
+	{ PF("smtp[1]: warning: x[192.0.2.1]: SASL PLAIN authentication failed: no"), NULL },
+	/* Nobody's fault but ours. */
+	{ PF("smtpd[1]: warning: x[192.0.2.1]: SASL PLAIN authentication failed: generic failure"),
+	    NULL },
+	{ PF("smtpd[1]: warning: x[192.0.2.1]: SASL PLAIN authentication failed: Connection lost "
+	     "to authentication server"),
+	    NULL },
+	{ PF("smtpd[1]: warning: x[192.0.2.1"), NULL },
+	{ PF("smtpd[1]: warning: "), NULL },
+	{ SM("6AM6g557030850: AUTH failure (LOGIN): authentication failure (-13) SASL(-13): "
+	     "authentication failure: checkpass failed, relay=host.example [192.0.2.1]"),
+	    "192.0.2.1" },
+	{ SM("NOQUEUE: AUTH failure (PLAIN): user not found (-20) SASL(-13): user not found, "
+	     "user=joe, relay=[IPv6:2001:db8::1]"),
+	    "2001:db8::1" },
+	{ SM("AUTH failure (PLAIN): authentication failure (-13), relay=a.b [192.0.2.1] (may be "
+	     "forged)"),
+	    "192.0.2.1" },
+	{ SM("AUTH failure (PLAIN): authentication failure (-13), user=relay=[198.51.100.1], "
+	     "relay=a [192.0.2.1]"),
+	    "192.0.2.1" },
+	/* Cut off at a hundred bytes: whose it was is not to be seen. */
+	{ SM("AUTH failure (PLAIN): no (-13), user=[198.51.100.1], relay=a.very.long.name"), NULL },
+	{ SM("AUTH failure (PLAIN): generic failure (-1), relay=a [192.0.2.1]"), NULL },
+	{ SM("AUTH failure (PLAIN)]"), NULL },
+	{ SM("AUTH failure ("), NULL },
+};
+
+static void
+test_auth_failures(void)
+{
+	struct maillog_line m;
+
+	for (size_t i = 0; i < COUNT(auth_failures); i++) {
+		const char *want = auth_failures[i].ip;
+
+		maillog_parse(slice_str(auth_failures[i].line), MAILLOG_ANY, &m);
+		ok((m.kind == MAILLOG_AUTH_FAILURE) == (want != NULL) && is(m.ip, want),
+		    "%s: %.*s", auth_failures[i].line, SLICE_FMT(m.ip));
+	}
+	maillog_parse(slice_str(auth_failures[0].line), MAILLOG_SENDMAIL, &m);
+	ok(m.kind == MAILLOG_OTHER, "the other MTA's do not count");
+}
+
 /* ---- attempts ---- */
 
 static const struct {
@@ -413,6 +478,7 @@ int
 main(void)
 {
 	test_kinds();
+	test_auth_failures();
 	test_attempts();
 	test_recipients();
 	test_frame();

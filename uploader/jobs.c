@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "common/xalloc.h"
+#include "uploader/auth_watch.h"
 #include "uploader/learn.h"
 #include "uploader/mail_log.h"
 #include "uploader/onward.h"
@@ -12,6 +13,7 @@
 struct jobs {
 	struct learn *learn;  /* NULL: nobody asks the index */
 	struct mail_log *log; /* NULL: no <mail-log> */
+	struct auth_watch *auth; /* NULL: nobody counts failures */
 	struct onward *onward; /* NULL: no processor */
 	int epoll;             /* of the jobs' descriptors */
 };
@@ -46,6 +48,7 @@ jobs_open(const struct conf *conf, struct spool *sp, struct err *e)
 		jobs_close(j);
 		return NULL;
 	}
+	j->auth = auth_watch_open(conf, spool_dir(sp));
 	return j;
 }
 
@@ -56,6 +59,7 @@ jobs_close(struct jobs *j)
 		return;
 	onward_job_close(j->onward);
 	mail_log_close(j->log);
+	auth_watch_close(j->auth);
 	learn_close(j->learn);
 	if (j->epoll >= 0)
 		close(j->epoll);
@@ -88,6 +92,8 @@ jobs_step(struct jobs *j)
 
 	if (j->log != NULL)
 		wake = sooner(wake, mail_log_step(j->log));
+	if (j->auth != NULL)
+		wake = sooner(wake, auth_watch_step(j->auth));
 	if (j->learn != NULL)
 		wake = sooner(wake, learn_step(j->learn));
 	if (j->onward != NULL)

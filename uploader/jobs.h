@@ -1,6 +1,6 @@
 /*
  * jobs.h - what the uploader does beside sending: it reads segments into the index
- * (learn.h), follows the MTA's log (mail_log.h), and reads captured reports (inbound.h).
+ * (learn.h), follows the MTA's log (mail_log.h, auth_watch.h), and reads captured reports (inbound.h).
  * Which of them there are, the configuration says.
  */
 #ifndef UPLOADER_JOBS_H

@@ -228,6 +228,12 @@ struct line {
 	int64_t at_us;
 };
 
+static bool
+about_messages(enum maillog_kind kind)
+{
+	return kind != MAILLOG_OTHER && kind != MAILLOG_AUTH_FAILURE;
+}
+
 /* The next line of a source that says something. 1, 0: none now, -1 and *e. */
 static int
 next_line(struct mail_log *l, struct source *s, struct line *out, int *budget, struct err *e)
@@ -240,7 +246,7 @@ next_line(struct mail_log *l, struct source *s, struct line *out, int *budget, s
 	for (; *budget > 0; --*budget) {
 		if (s->follow != NULL) {
 			rc = follow_peek(s->follow, &text);
-			if (rc > 0 && maillog_parse(text, l->mta, &out->m) != MAILLOG_OTHER) {
+			if (rc > 0 && about_messages(maillog_parse(text, l->mta, &out->m))) {
 				out->at_us = maillog_time(&s->clock, out->m.stamp, now_s);
 				if (out->at_us != MAILLOG_NO_TIME)
 					return 1;
@@ -248,8 +254,8 @@ next_line(struct mail_log *l, struct source *s, struct line *out, int *budget, s
 		} else {
 			rc = journal_peek(s->journal, &entry, e);
 			out->at_us = entry.at_us;
-			if (rc > 0 && maillog_parse_text(entry.tag, entry.text, l->mta, &out->m) !=
-					  MAILLOG_OTHER)
+			if (rc > 0 && about_messages(maillog_parse_text(
+					  entry.tag, entry.text, l->mta, &out->m)))
 				return 1;
 		}
 		if (rc <= 0) {

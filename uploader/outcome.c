@@ -340,6 +340,7 @@ outcome_line(
 	case MAILLOG_DROPPED:
 		o->counts.dropped += m->lost > 0 ? m->lost : 1;
 		break;
+	case MAILLOG_AUTH_FAILURE: /* auth_watch.h's */
 	case MAILLOG_OTHER:
 	case MAILLOG_KINDS:
 		break;
