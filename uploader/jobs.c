@@ -6,16 +6,18 @@
 
 #include "common/xalloc.h"
 #include "uploader/auth_watch.h"
+#include "uploader/inbox.h"
 #include "uploader/learn.h"
 #include "uploader/mail_log.h"
 #include "uploader/onward.h"
 
 struct jobs {
-	struct learn *learn;  /* NULL: nobody asks the index */
-	struct mail_log *log; /* NULL: no <mail-log> */
+	struct learn *learn;     /* NULL: nobody asks the index */
+	struct mail_log *log;    /* NULL: no <mail-log> */
 	struct auth_watch *auth; /* NULL: nobody counts failures */
-	struct onward *onward; /* NULL: no processor */
-	int epoll;             /* of the jobs' descriptors */
+	struct inbox *inbox;     /* NULL: no processor */
+	struct onward *onward;   /* likewise */
+	int epoll;               /* of the jobs' descriptors */
 };
 
 /* Have `fd` looked at; -1: there is none. */
@@ -27,6 +29,15 @@ watch(struct jobs *j, int fd, struct err *e)
 	if (fd >= 0 && epoll_ctl(j->epoll, EPOLL_CTL_ADD, fd, &ev) < 0)
 		return err_errno(e, "epoll");
 	return 0;
+}
+
+static int
+open_inbox(struct jobs *j, const struct conf *conf, struct spool *sp, struct err *e)
+{
+	j->inbox = inbox_open(conf, sp, j->learn, e);
+	if (j->inbox == NULL || watch(j, inbox_fd(j->inbox), e) < 0)
+		return -1;
+	return watch(j, inbox_auth_fd(j->inbox), e);
 }
 
 struct jobs *
@@ -44,7 +55,8 @@ jobs_open(const struct conf *conf, struct spool *sp, struct err *e)
 	if (((log || reports) && (j->learn = learn_open(conf, sp, e)) == NULL) ||
 	    (log && (j->log = mail_log_open(conf, j->learn, e)) == NULL) ||
 	    (reports && ((j->onward = onward_job_open(conf, sp, e)) == NULL ||
-			    watch(j, onward_job_fd(j->onward), e) < 0))) {
+			    watch(j, onward_job_fd(j->onward), e) < 0)) ||
+	    (reports && open_inbox(j, conf, sp, e) < 0)) {
 		jobs_close(j);
 		return NULL;
 	}
@@ -57,6 +69,7 @@ jobs_close(struct jobs *j)
 {
 	if (j == NULL)
 		return;
+	inbox_close(j->inbox);
 	onward_job_close(j->onward);
 	mail_log_close(j->log);
 	auth_watch_close(j->auth);
@@ -89,6 +102,7 @@ int64_t
 jobs_step(struct jobs *j)
 {
 	int64_t wake = INT64_MAX;
+	bool onward;
 
 	if (j->log != NULL)
 		wake = sooner(wake, mail_log_step(j->log));
@@ -96,6 +110,11 @@ jobs_step(struct jobs *j)
 		wake = sooner(wake, auth_watch_step(j->auth));
 	if (j->learn != NULL)
 		wake = sooner(wake, learn_step(j->learn));
+	if (j->inbox != NULL) {
+		wake = sooner(wake, inbox_step(j->inbox, &onward));
+		if (onward)
+			onward_job_wake(j->onward);
+	}
 	if (j->onward != NULL)
 		wake = sooner(wake, onward_job_step(j->onward));
 	return wake;
