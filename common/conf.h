@@ -247,8 +247,8 @@ struct conf_processor { /* <bounce-processor>, <feedback-loop-processor> */
 };
 
 /*
- * <inbound>, ours: captured reports. What must go on goes to the relay by SMTP, with a
- * null MAIL FROM and a sealed X-Signalpost-Onward header (onward.h). The relay is a
+ * <inbound>, ours: captured reports. What must go on goes to the relay by SMTP, from
+ * the postmaster or <>, with a sealed X-Signalpost-Onward header (onward.h). The relay is a
  * listener of the MTA that asks the milter, which
  *   - lets our own host (conf_onward_client()) send to a conf_is_forward() address;
  *   - passes what comes from our own host with a seal that opens as it is, captures nothing of it;

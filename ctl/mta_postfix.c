@@ -233,6 +233,8 @@ put_data_restrictions(const struct conf *c, const struct conf_listener *l,
 	if (have->clients)
 		fputs("check_client_access cidr:$home/signalpost/clients.cidr, ", out);
 	relay_put_recipient_checks(have, out);
+	if (have->onward)
+		fputs("check_client_access cidr:$dir/signalpost/onward.cidr, ", out);
 	fputs("reject_unauth_destination, permit_auth_destination, "
 	      "check_client_access cidr:$home/signalpost/guard.cidr\"\n",
 	    out);
@@ -411,6 +413,7 @@ mta_postfix_script(const struct conf *c, const char *conf_file, FILE *out, struc
 	relay_put_domains(c, out);
 	relay_put_clients(c, &have, out);
 	relay_put_addresses(c, &have, out);
+	relay_put_onward(c, &have, out);
 	relay_put_guard(&have, out);
 	put_users(c, out);
 	put_tls(c, out);

@@ -176,6 +176,42 @@ relay_put_recipient_checks(const struct relay_tables *have, FILE *out)
 		fputs("check_recipient_access pcre:$home/signalpost/recipients.pcre, ", out);
 }
 
+void
+relay_put_onward(const struct conf *c, struct relay_tables *have, FILE *out)
+{
+	const struct conf_texts *lists[] = { &c->bounce.forward_unmatched_to,
+		&c->bounce.forward_errors_to, &c->feedback.forward_unmatched_to,
+		&c->feedback.forward_errors_to };
+	struct buf relay;
+	unsigned port;
+
+	for (size_t k = 0; k < COUNT(lists); k++)
+		have->onward = have->onward || lists[k]->n > 0;
+	if (!have->onward)
+		return;
+	buf_init(&relay, 128);
+	conf_onward_relay(c, &relay, &port);
+	fputs("\n# forward-unmatched-to, forward-errors-to: the uploader may send there, from this "
+	      "host alone\n"
+	      "table onward.texthash <<'END'\n",
+	    out);
+	for (size_t k = 0; k < COUNT(lists); k++)
+		for (size_t i = 0; i < lists[k]->n; i++)
+			fprintf(out, "%s OK\n", lists[k]->v[i]);
+	fprintf(out,
+	    "END\n"
+	    "set_main \"signalpost_onward = check_recipient_access "
+	    "texthash:$dir/signalpost/onward.texthash\"\n"
+	    "set_main 'smtpd_restriction_classes = signalpost_onward'\n"
+	    "table onward.cidr <<'END'\n"
+	    "127.0.0.0/8 signalpost_onward\n"
+	    "::1 signalpost_onward\n"
+	    "%s signalpost_onward\n"
+	    "END\n",
+	    buf_str(&relay));
+	buf_free(&relay);
+}
+
 /* ---- the second belt ---- */
 
 void

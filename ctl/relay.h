@@ -11,7 +11,7 @@
 #include "common/conf.h"
 
 struct relay_tables { /* which of the tables have an entry */
-	bool clients, recipients, patterns;
+	bool clients, recipients, patterns, onward;
 };
 
 bool relay_is_domain(const struct conf *c, const char *domain); /* named by a relay-domain? */
@@ -23,6 +23,9 @@ void relay_put_domains(const struct conf *c, FILE *out);
 /* The tables; each says in *have whether it is worth asking. */
 void relay_put_clients(const struct conf *c, struct relay_tables *have, FILE *out);
 void relay_put_addresses(const struct conf *c, struct relay_tables *have, FILE *out);
+
+/* Where the processors forward to: only for this host's uploader. */
+void relay_put_onward(const struct conf *c, struct relay_tables *have, FILE *out);
 
 /* The part of a restriction list that asks the recipient tables, with a comma behind. */
 void relay_put_recipient_checks(const struct relay_tables *have, FILE *out);

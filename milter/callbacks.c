@@ -375,6 +375,16 @@ join(struct session *s, const struct policy_answer *a, const char *path)
 		    a->report == CONF_RELAY_BOUNCE ? INBOUND_BOUNCE : INBOUND_FEEDBACK, path);
 }
 
+/* What this host submits, and what our uploader forwards, wherever that is. */
+static bool
+may_always(const struct session *s, struct slice rcpt)
+{
+	const struct conf *c = reload_context(s->tx.settings)->conf;
+
+	return s->local || (conf_is_forward(c, rcpt) &&
+			       conf_onward_client(c, (const struct sockaddr *)&s->peer));
+}
+
 static sfsistat
 on_rcpt(SMFICTX *ctx, char **argv)
 {
@@ -386,7 +396,7 @@ on_rcpt(SMFICTX *ctx, char **argv)
 		return SMFIS_TEMPFAIL;
 	if (s->tx.source.log_commands)
 		log_info("%s: client=%s RCPT TO:%s", queue_id(ctx), s->client_ip, argv[0]);
-	policy_rcpt(reload_context(s->tx.settings)->conf, &s->tx.source, s->local,
+	policy_rcpt(reload_context(s->tx.settings)->conf, &s->tx.source, may_always(s, rcpt),
 	    s->tx.n_rcpts + s->tx.capture.n, rcpt, &a);
 	if (a.verdict == POLICY_CONTINUE)
 		admit(s, &a);

@@ -61,7 +61,7 @@ def free_port():
 class Scene:
     """A spool, an uploader, and a relay that can be started and ended."""
 
-    def __init__(self, name, age="5d"):
+    def __init__(self, name, age="5d", extra=""):
         self.top = tempfile.mkdtemp(prefix="sp-onward-%s." % name, dir="/tmp")
         self.port = free_port()
         self.sink_dir = self.top + "/sink"
@@ -71,11 +71,11 @@ class Scene:
         subprocess.run([BUILD + "/signalpost", "genkey", "token", self.top + "/keys"], check=True,
                        stdout=subprocess.DEVNULL)
         with open(self.top + "/conf", "w", encoding="ascii") as f:
-            f.write("host-name relay.example\n<bounce-processor>\n<address-list>\ndomain bounces.example\n"
+            f.write("%shost-name relay.example\n<bounce-processor>\n<address-list>\ndomain bounces.example\n"
                     "</address-list>\n</bounce-processor>\n<inbound>\nonward-relay 127.0.0.1:%d\n"
                     "onward-age %s\n</inbound>\n<token-keys>\ndirectory %s/keys\n</token-keys>\n"
                     "<spool>\ndirectory %s/spool\n</spool>\n<milter>\nuser \"\"\n</milter>\n"
-                    % (self.port, age, self.top, self.top))
+                    % (extra, self.port, age, self.top, self.top))
         self.sink = self.uploader = None
         self.n = self.sinks = 0
 
@@ -181,6 +181,19 @@ def test_taken():
     ok(got[4][1].endswith(b"\r\n\r\n" + b"0123456789abcdef\r\n.x\r\n" * 50000), "a big one")
     ok("onward: " in s.log() and "(unmatched): 250" in s.log(), "the log says where it went", s.log())
     s.end()
+
+
+def test_postmaster():
+    for where, wanted in (("ops@relay.example", ["ops@relay.example", ""]), ("x@bounces.example", ["", ""])):
+        s = Scene("master", extra="postmaster %s\n" % where)
+        s.start_sink()
+        s.put(["help@relay.example"])
+        s.put(["help@relay.example"], sender="")
+        s.start()
+        ok(wait(lambda: s.left() == []), "sent", s.log())
+        ok([m[0]["mail_from"] for m in s.got()] == wanted, "postmaster %s is told what gets lost, or nobody" % where,
+           [m[0] for m in s.got()])
+        s.end()
 
 
 def test_refused():
@@ -290,7 +303,7 @@ def test_sent_back():
     s.end()
 
 
-for test in (test_taken, test_refused, test_put_off, test_broken_off, test_old_and_odd, test_sent_back):
+for test in (test_taken, test_postmaster, test_refused, test_put_off, test_broken_off, test_old_and_odd, test_sent_back):
     test()
 print("1..%d" % run)
 sys.exit(1 if failed else 0)

@@ -419,6 +419,24 @@ make_head(struct onward *o, struct err *e)
 	return rc;
 }
 
+/*
+ * Whom a bounce of it may reach: the operator, who is told that mail got lost. Never the
+ * sender: anybody's name can stand there. What came without a sender goes without one.
+ */
+static struct slice
+sender(const struct onward *o)
+{
+	const char *postmaster = o->conf->postmaster;
+	enum conf_relay relay;
+
+	if (o->cur.order.from.len == 0 || postmaster == NULL)
+		return SLICE_LIT("");
+	relay = conf_relay_for(o->conf, slice_str(postmaster));
+	if (relay == CONF_RELAY_BOUNCE || relay == CONF_RELAY_FEEDBACK)
+		return SLICE_LIT("");
+	return slice_str(postmaster);
+}
+
 /* Begin with the recipient whose turn it is. */
 static void
 send_current(struct onward *o)
@@ -435,6 +453,7 @@ send_current(struct onward *o)
 	mail = (struct smtp_mail){ .relay = buf_str(&relay),
 		.port = port,
 		.helo = o->conf->host_names.n > 0 ? o->conf->host_names.v[0] : o->conf->node_name,
+		.from = sender(o),
 		.rcpt = o->cur.order.rcpts[o->cur.at],
 		.head = buf_slice(&o->cur.head),
 		.mail = o->cur.file.mail };

@@ -26,8 +26,9 @@
 /* ---- the files (onward_file.c) ---- */
 
 /*
- * MAIL FROM is always <>, whoever sent it: what the MTA can not deliver must not be bounced to a
- * stranger. The original sender goes into a header, X-Signalpost-Sender.
+ * MAIL FROM is never the original sender: what the MTA can not deliver must not be bounced to a
+ * stranger. It is the postmaster's address (directive postmaster), or <> if there is none, if it is
+ * in an address list, or if the original sender was <>. A header, X-Signalpost-Sender, has that.
  */
 struct onward_order {
 	struct slice from; /* the original MAIL FROM, without <>; "" for the null sender */
@@ -71,7 +72,7 @@ ssize_t onward_list(int onward_fd, size_t max, char ***names, struct err *e);
 struct onward;
 
 /*
- * One recipient a transaction, MAIL FROM <>, with our own fields before the mail's: the seal
+ * One recipient a transaction, with our own fields before the mail's: the seal
  * that lets it pass the milter (common/onward.h), X-Signalpost-Forwarded, by which a mail that
  * is sent back to us is known and dropped, X-Signalpost-Sender. Message-ID and all else stay.
  *

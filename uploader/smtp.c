@@ -214,7 +214,7 @@ give(char *out, size_t size, size_t n, void *arg)
 	while (0)
 
 static CURLcode
-set_transfer(struct smtp *s, const char *url)
+set_transfer(struct smtp *s, const char *url, const char *from)
 {
 	CURLcode rc = CURLE_OK;
 
@@ -223,7 +223,9 @@ set_transfer(struct smtp *s, const char *url)
 	SET(CURLOPT_PROXY, "");
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	SET(CURLOPT_USE_SSL, (long)CURLUSESSL_NONE);
-	SET(CURLOPT_MAIL_RCPT, s->rcpts); /* no MAIL_FROM: the null sender */
+	if (from[0] != '\0') /* else it is the null sender */
+		SET(CURLOPT_MAIL_FROM, from);
+	SET(CURLOPT_MAIL_RCPT, s->rcpts);
 	SET(CURLOPT_UPLOAD, 1L);
 	SET(CURLOPT_READFUNCTION, give);
 	SET(CURLOPT_READDATA, s);
@@ -242,9 +244,9 @@ set_transfer(struct smtp *s, const char *url)
 
 /* libcurl puts it between < and > as it is. */
 static bool
-is_rcpt(struct slice rcpt)
+is_path(struct slice rcpt)
 {
-	if (rcpt.len == 0 || rcpt.len > RCPT_MAX)
+	if (rcpt.len > RCPT_MAX)
 		return false;
 	for (size_t i = 0; i < rcpt.len; i++) {
 		unsigned char c = (unsigned char)rcpt.p[i];
@@ -271,11 +273,11 @@ make_url(const struct smtp_mail *mail, struct buf *url)
 int
 smtp_start(struct smtp *s, const struct smtp_mail *mail, struct err *e)
 {
-	struct buf text;
+	struct buf text, from;
 	CURLcode rc;
 
-	if (!is_rcpt(mail->rcpt))
-		return err_set(e, "a recipient that can't be one");
+	if (mail->rcpt.len == 0 || !is_path(mail->rcpt) || !is_path(mail->from))
+		return err_set(e, "an address that can't be one");
 	curl_slist_free_all(s->rcpts);
 	buf_init(&text, BUF_NO_LIMIT);
 	buf_add(&text, mail->rcpt);
@@ -291,7 +293,11 @@ smtp_start(struct smtp *s, const struct smtp_mail *mail, struct err *e)
 	s->curl_error[0] = s->result.reply[0] = '\0';
 	make_url(mail, &text);
 	curl_easy_reset(s->easy); /* keeps the connection */
-	rc = s->rcpts == NULL ? CURLE_OUT_OF_MEMORY : set_transfer(s, buf_str(&text));
+	buf_init(&from, BUF_NO_LIMIT);
+	buf_add(&from, mail->from);
+	rc = s->rcpts == NULL ? CURLE_OUT_OF_MEMORY
+	                      : set_transfer(s, buf_str(&text), buf_str(&from));
+	buf_free(&from);
 	buf_free(&text);
 	if (rc != CURLE_OK)
 		return err_set(e, "smtp: %s", curl_easy_strerror(rc));

@@ -5,9 +5,8 @@
  *	poll(smtp_fd(s), until smtp_wake_ms(s)); smtp_step(s);
  *	if ((r = smtp_take(s)) != NULL) ...
  *
- * The relay is an address of this host: no names, no proxy, no TLS, no AUTH. MAIL FROM is
- * always <>. A line end that is no CRLF is made one, so that nothing in a mail can end it
- * early; dots are stuffed.
+ * The relay is an address of this host: no names, no proxy, no TLS, no AUTH. A line end that is no
+ *CRLF is made one, so that nothing in a mail can end it early; dots are stuffed.
  */
 #ifndef UPLOADER_SMTP_H
 #define UPLOADER_SMTP_H
@@ -28,7 +27,7 @@ struct smtp_mail {
 	const char *relay; /* an IP address; copied, like all but head and mail */
 	unsigned port;
 	const char *helo;
-	struct slice rcpt;       /* without <> */
+	struct slice from, rcpt; /* without <>; from "" is the null sender */
 	struct slice head, mail; /* sent one after the other; must stay until the result is taken */
 };
 
@@ -50,7 +49,7 @@ struct smtp;
 struct smtp *smtp_open(struct err *e);
 void smtp_close(struct smtp *s); /* gives up what is under way; NULL is fine */
 
-/* -1 and *e: a recipient that can't be one, or libcurl takes no transfer. */
+/* -1 and *e: an address that can't be one, or libcurl takes no transfer. */
 int smtp_start(struct smtp *s, const struct smtp_mail *mail, struct err *e);
 
 int smtp_fd(const struct smtp *s);          /* stays the same; readable when something happens */
