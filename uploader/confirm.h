@@ -15,8 +15,8 @@
  *	system, retryable	sent again, from the segment
  *	no answer in time	said in the log; uploaded it stays
  *
- * What is sent again is sent from here. Nothing here blocks: requests are made in a
- * thread of their own, one at a time.
+ * What is sent again is sent from here. One request at a time, through the uploader's
+ * own transfers; nothing blocks.
  *
  * How the one who sends uses it, for a sink S with confirmation:
  *
@@ -25,7 +25,10 @@
  *	ledger_advance(l, S, segment, end, at_end && !confirm_holds(c, S, segment), fates, &e);
  *	ledger_commit();
  *
- * and confirm_step() in each turn, with confirm_fd() among what is polled.
+ * Where nothing waits to be confirmed both calls cost nothing, and confirm_holds() is
+ * false. The segment is marked done from here when its last batch is settled. Of the loop:
+ * confirm_step() in each turn, and results whose owner is the confirm go to
+ * confirm_answered().
  */
 #ifndef UPLOADER_CONFIRM_H
 #define UPLOADER_CONFIRM_H
@@ -41,31 +44,39 @@
 
 struct confirm;
 
-struct confirm_hooks {
+struct confirm_env { /* all of it outlives the confirm */
+	struct ledger *ledger;
+	struct spool *sp;
+	struct rejected *rejected;
+	struct upload *up;
+	/* Committed: no required sink needs some segment any longer (ledger_gone() lists it). */
+	void (*gone)(void *arg);
 	void *arg;
-	/* Committed: no required sink needs the segment any longer. Remove its file. */
-	void (*gone)(void *arg, const char *segment);
+};
+
+/* NULL and *e: the ledger can't be written. */
+struct confirm *confirm_open(const struct confirm_env *env, struct err *e);
+void confirm_close(struct confirm *c); /* NULL is fine; before ledger and upload are closed */
+
+struct confirm_target { /* a sink with confirmation; texts are copied */
+	int64_t sink;
+	const char *name;
+	const char *url;     /* where batches are posted; the other addresses follow from it */
+	const char *api_key; /* NULL: none */
+	const char *ca_file; /* NULL: the system's */
+	int64_t window_s;
+	int64_t max_age_s; /* older events are not sent again */
 };
 
 /*
- * After upload_open() and with the signals blocked. All stay the caller's and must outlive
- * it. NULL and *e.
+ * At start and after each reload: the sinks that want confirmation. Batches of others
+ * are settled as they are. -1 and *e: the ledger can't be written; nothing has changed.
  */
-struct confirm *confirm_open(struct ledger *l, struct spool *sp, struct rejected *r,
-    const struct confirm_hooks *hooks, struct err *e);
-void confirm_close(struct confirm *c); /* gives up the request under way; NULL is fine */
+int confirm_configure(
+    struct confirm *c, const struct confirm_target *t, size_t n, struct err *e);
 
-/*
- * At start and after each reload, for each sink: where its batches are asked about
- * (t->url is where they are posted; copied), or `on` false: no longer; its open batches
- * are settled as they are.
- */
-int confirm_sink(struct confirm *c, int64_t sink, const char *name, const struct upload_target *t,
-    bool on, int64_t window_s, struct err *e);
-bool confirm_wants(const struct confirm *c, int64_t sink);
-
-/* The lines from `from` to `end` of the segment were taken as `batch`. Nothing if the sink does
- * not want it. */
+/* The lines from `from` to `end` of the segment were taken as `batch`; `events` of them count.
+ * Inside a transaction. Does nothing for a sink without confirmation. */
 int confirm_sent(struct confirm *c, int64_t sink, const char *segment, uint64_t from, uint64_t end,
     uint64_t events, const char *batch, struct err *e);
 
@@ -73,13 +84,11 @@ int confirm_sent(struct confirm *c, int64_t sink, const char *segment, uint64_t 
  * database can't say. */
 bool confirm_holds(struct confirm *c, int64_t sink, const char *segment);
 
-/* Readable: call confirm_step(). */
-int confirm_fd(const struct confirm *c);
-
 /*
- * Take what has been answered, ask what is due. Not inside a transaction. Returns when to
- * come back, monotonic ms, or INT64_MAX. Logs what operators should know.
+ * Ask what is due. Not inside a transaction. Returns when to come back, monotonic ms, or
+ * INT64_MAX. Logs what operators should know.
  */
 int64_t confirm_step(struct confirm *c, int64_t now_ms);
+void confirm_answered(struct confirm *c, const struct upload_result *r);
 
 #endif
