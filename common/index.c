@@ -312,8 +312,8 @@ index_open(const char *path, struct err *e)
 	    /* A segment is deleted once it is here: a commit must have reached the disk. */
 	    run(ix,
 		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
-		"PRAGMA cache_size = -8000; PRAGMA temp_store = MEMORY;"
-		"PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 16777216",
+		"PRAGMA cache_size = -16000; PRAGMA temp_store = MEMORY;"
+		"PRAGMA wal_autocheckpoint = 8000; PRAGMA journal_size_limit = 33554432",
 		&why) < 0 ||
 	    prepare(ix, &why) < 0) {
 		if (ix->db == NULL)

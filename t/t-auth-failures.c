@@ -184,7 +184,7 @@ damaged(void)
 	for (size_t i = 0; i < COUNT(files); i++) {
 		struct auth_failures *t = auth_failures_new();
 		struct slice rest;
-		struct err e = { "" };
+		struct err e = { .text = "" };
 		int rc = auth_failures_read(t, slice_str(files[i].text), &rest, &e);
 
 		ok((rc == 0) == (files[i].error == NULL) &&
