@@ -1,4 +1,6 @@
+#include <getopt.h>
 #include <limits.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -7,14 +9,8 @@
 
 #include "common/conf.h"
 #include "ctl/ctl.h"
+#include "ctl/mta_apply.h"
 #include "ctl/mta_postfix.h"
-
-static int
-usage(void)
-{
-	fputs("usage: signalpost mta-config postfix [-c file] [-p user]\n", stderr);
-	return EX_USAGE;
-}
 
 /* For the script's pipe to saslpasswd2: nothing but the password, no line end. */
 static int
@@ -43,33 +39,89 @@ print_script(const struct conf *c, const char *file)
 	return 1;
 }
 
+/* ---- options ---- */
+
+enum { OPT_APPLY = 256, OPT_YES, OPT_DRY_RUN };
+
+static const struct option long_options[] = {
+	{ "apply", no_argument, NULL, OPT_APPLY },
+	{ "yes", no_argument, NULL, OPT_YES },
+	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct options {
+	const char *file, *user, *dir;
+	bool apply, yes, dry_run;
+};
+
+/* "postfix --apply DIR": the folder is the word behind the MTA's. */
+static bool
+read_options(int argc, char **argv, struct options *o)
+{
+	int opt;
+
+	while ((opt = getopt_long(argc, argv, "c:p:", long_options, NULL)) != -1)
+		switch (opt) {
+		case 'c':
+			o->file = optarg;
+			break;
+		case 'p':
+			o->user = optarg;
+			break;
+		case OPT_APPLY:
+			o->apply = true;
+			break;
+		case OPT_YES:
+			o->yes = true;
+			break;
+		case OPT_DRY_RUN:
+			o->dry_run = true;
+			break;
+		default:
+			return false;
+		}
+	if (optind < argc && strcmp(argv[optind], "postfix") == 0)
+		optind++;
+	else
+		return false;
+	if (optind < argc)
+		o->dir = argv[optind++];
+	return optind == argc && o->apply == (o->dir != NULL) &&
+	       (o->apply || (!o->yes && !o->dry_run));
+}
+
+static int
+act(const struct conf *c, const struct options *o)
+{
+	const struct mta_apply_options apply = { o->dir, o->file, o->yes, o->dry_run };
+	struct err e;
+	int rc;
+
+	if (!o->apply)
+		return o->user != NULL ? print_password(c, o->user) : print_script(c, o->file);
+	rc = mta_apply(c, &apply, &e);
+	if (rc < 0)
+		fprintf(stderr, "signalpost: %s\n", e.text);
+	return rc == 0 ? EX_OK : 1;
+}
+
 int
 cmd_mta_config(int argc, char **argv)
 {
-	const char *file = CONF_DEFAULT_FILE, *user = NULL;
+	struct options o = { .file = CONF_DEFAULT_FILE };
 	struct conf *c;
 	struct err e;
-	int opt, rc;
+	int rc;
 
-	while ((opt = getopt(argc, argv, "c:p:")) != -1)
-		switch (opt) {
-		case 'c':
-			file = optarg;
-			break;
-		case 'p':
-			user = optarg;
-			break;
-		default:
-			return usage();
-		}
-	if (argc - optind != 1 || strcmp(argv[optind], "postfix") != 0)
-		return usage();
-	c = conf_load(file, &e);
+	if (!read_options(argc, argv, &o))
+		return ctl_usage("mta-config");
+	c = conf_load(o.file, &e);
 	if (c == NULL) {
 		fprintf(stderr, "signalpost: %s\n", e.text);
 		return EX_CONFIG;
 	}
-	rc = user != NULL ? print_password(c, user) : print_script(c, file);
+	rc = act(c, &o);
 	conf_free(c);
 	if (rc == EX_OK && (fflush(stdout) != 0 || ferror(stdout))) {
 		perror("signalpost: standard output");

@@ -39,8 +39,10 @@ static const struct command commands[] = {
 	    "make a DKIM key and show its DNS record, or a token key" },
 	{ "help", cmd_help, "help [command]", "this list, or how a command is used" },
 	{ "jobid", cmd_jobid, "jobid text ...\njobid -", "the job id that X-Job: TEXT becomes" },
-	{ "mta-config", cmd_mta_config, "mta-config postfix [-c file] [-p user]",
-	    "the MTA settings that the configuration needs, as a script" },
+	{ "mta-config", cmd_mta_config,
+	    "mta-config postfix [-c file] [-p user]\n"
+	    "mta-config postfix --apply [--yes | --dry-run] [-c file] directory",
+	    "the MTA settings that the configuration needs: as a script, or put in force" },
 	{ "replay", cmd_replay, "replay [--dry-run] [--sink name] [-c file] --all | name ...",
 	    "send again what was rejected" },
 	{ "rewrite", cmd_rewrite,

@@ -113,6 +113,7 @@ put_users(const struct conf *c, FILE *out)
 	    "configuration\n"
 	    "# to saslpasswd2 through a pipe; they stand in no argument list and not in this "
 	    "script.\n"
+	    "if [ \"${SIGNALPOST_USERS:-yes}\" = yes ]; then\n"
 	    "mkdir -p \"$dir/sasl\"\n"
 	    "cat >\"$dir/sasl/smtpd.conf.new\" <<END\n"
 	    "pwcheck_method: auxprop\n"
@@ -150,7 +151,8 @@ put_users(const struct conf *c, FILE *out)
 	    "\tesac\n"
 	    "done\n"
 	    "chown root:postfix \"$dir/sasl/sasldb2\"\n"
-	    "chmod 640 \"$dir/sasl/sasldb2\"\n",
+	    "chmod 640 \"$dir/sasl/sasldb2\"\n"
+	    "fi\n",
 	    out);
 	for (size_t i = 0; i < c->n_smtp_users; i++) {
 		const struct conf_smtp_user *u = &c->smtp_users[i];

@@ -1,0 +1,26 @@
+/*
+ * open_relay.h - would this Postfix relay for everybody?
+ */
+#ifndef CTL_OPEN_RELAY_H
+#define CTL_OPEN_RELAY_H
+
+#include "common/buf.h"
+#include "ctl/mta_facts.h"
+
+struct open_relay {
+	const char *service; /* "10025/inet"; NULL: main.cf, for all of them */
+	const char *setting; /* the one to blame, and its value */
+	const char *value;
+	const char *why;
+	const char *safe; /* a value that closes it */
+};
+
+/*
+ * Tells of every way. Looked at: mynetworks, and smtpd_relay_restrictions with
+ * smtpd_recipient_restrictions of each smtpd that others than this host reach. What tables
+ * answer is not known to it. Returns how many.
+ */
+unsigned open_relay_find(
+    const struct mta_facts *f, void (*tell)(void *arg, const struct open_relay *found), void *arg);
+
+#endif
