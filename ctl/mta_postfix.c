@@ -415,6 +415,7 @@ mta_postfix_script(const struct conf *c, const char *conf_file, FILE *out, struc
 	relay_put_domains(c, out);
 	relay_put_clients(c, &have, out);
 	relay_put_addresses(c, &have, out);
+	relay_put_local(c, out);
 	relay_put_onward(c, &have, out);
 	relay_put_guard(&have, out);
 	put_users(c, out);

@@ -125,6 +125,17 @@ relay_put_clients(const struct conf *c, struct relay_tables *have, FILE *out)
 	buf_free(&net);
 }
 
+static void
+put_pattern(const char *regex, FILE *out)
+{
+	char d = delimiter_for(regex);
+
+	if (d == '\0')
+		fprintf(out, "# not mapped, it uses every delimiter: %s\n", regex);
+	else
+		fprintf(out, "%c%s%c OK\n", d, regex, d);
+}
+
 void
 relay_put_addresses(const struct conf *c, struct relay_tables *have, FILE *out)
 {
@@ -144,18 +155,10 @@ relay_put_addresses(const struct conf *c, struct relay_tables *have, FILE *out)
 	fputs("END\ntable recipients.pcre <<'END'\n", out);
 	for (size_t k = 0; k < COUNT(lists); k++)
 		for (size_t i = 0; i < lists[k]->n; i++) {
-			const char *regex = lists[k]->v[i].regex != NULL
-			                        ? regex_source(lists[k]->v[i].regex)
-			                        : NULL;
-			char d = regex != NULL ? delimiter_for(regex) : '\0';
-
-			if (regex == NULL)
+			if (lists[k]->v[i].regex == NULL)
 				continue;
 			have->patterns = true;
-			if (d == '\0')
-				fprintf(out, "# not mapped, it uses every delimiter: %s\n", regex);
-			else
-				fprintf(out, "%c%s%c OK\n", d, regex, d);
+			put_pattern(regex_source(lists[k]->v[i].regex), out);
 		}
 	fputs("END\n", out);
 	if (have->patterns)
@@ -174,6 +177,36 @@ relay_put_recipient_checks(const struct relay_tables *have, FILE *out)
 		fputs("check_recipient_access texthash:$home/signalpost/recipients.texthash, ", out);
 	if (have->patterns)
 		fputs("check_recipient_access pcre:$home/signalpost/recipients.pcre, ", out);
+}
+
+void
+relay_put_local(const struct conf *c, FILE *out)
+{
+	const struct conf_addresses *lists[] = { &c->bounce.addresses, &c->feedback.addresses };
+	bool patterns = false;
+
+	if (lists[0]->n + lists[1]->n == 0)
+		return;
+	fputs("\n# The processors' addresses in Postfix's own domains have no mailbox: the milter "
+	      "takes their mail.\n"
+	      "table local.texthash <<'END'\n",
+	    out);
+	for (size_t k = 0; k < COUNT(lists); k++)
+		for (size_t i = 0; i < lists[k]->n; i++)
+			if (lists[k]->v[i].text != NULL)
+				fprintf(out, "%s OK\n", lists[k]->v[i].text);
+			else
+				patterns = true;
+	fputs("END\ntable local.pcre <<'END'\n", out);
+	for (size_t k = 0; k < COUNT(lists); k++)
+		for (size_t i = 0; i < lists[k]->n; i++)
+			if (lists[k]->v[i].regex != NULL)
+				put_pattern(regex_source(lists[k]->v[i].regex), out);
+	fprintf(out,
+	    "END\n"
+	    "set_main \"local_recipient_maps = proxy:unix:passwd.byname \\$alias_maps "
+	    "texthash:$dir/signalpost/local.texthash%s\"\n",
+	    patterns ? " pcre:$dir/signalpost/local.pcre" : "");
 }
 
 void

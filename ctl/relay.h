@@ -24,6 +24,9 @@ void relay_put_domains(const struct conf *c, FILE *out);
 void relay_put_clients(const struct conf *c, struct relay_tables *have, FILE *out);
 void relay_put_addresses(const struct conf *c, struct relay_tables *have, FILE *out);
 
+/* The processors' addresses in Postfix's own domains, which it would call unknown users. */
+void relay_put_local(const struct conf *c, FILE *out);
+
 /* Where the processors forward to: only for this host's uploader. */
 void relay_put_onward(const struct conf *c, struct relay_tables *have, FILE *out);
 
