@@ -72,8 +72,7 @@ struct confirm_target { /* a sink with confirmation; texts are copied */
  * At start and after each reload: the sinks that want confirmation. Batches of others
  * are settled as they are. -1 and *e: the ledger can't be written; nothing has changed.
  */
-int confirm_configure(
-    struct confirm *c, const struct confirm_target *t, size_t n, struct err *e);
+int confirm_configure(struct confirm *c, const struct confirm_target *t, size_t n, struct err *e);
 
 /* The lines from `from` to `end` of the segment were taken as `batch`; `events` of them count.
  * Inside a transaction. Does nothing for a sink without confirmation. */
