@@ -166,6 +166,8 @@ status_print_json(const struct status *st, FILE *out)
 	for (size_t i = 0; i < st->n_problems; i++)
 		json_object_array_add(problems, text(st->problems[i]));
 	add(o, "problems", problems);
-	fprintf(out, "%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PLAIN));
+	fprintf(out, "%s\n",
+	    json_object_to_json_string_ext(
+		o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
 	json_object_put(o);
 }
