@@ -142,7 +142,10 @@ static void
 set_reporter(struct report_events *re, const struct report_facts *f, struct event *ev)
 {
 	struct slice by = f->report->reporting_mta;
+	size_t type = slice_find(by, ';');
 
+	if (type < by.len) /* "dns; mx.example" */
+		by = slice_trim(slice_skip(by, type + 1));
 	if (by.len == 0)
 		by = address_split(f->report->sender).domain;
 	buf_clear(&re->by);
