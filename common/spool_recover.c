@@ -13,18 +13,17 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/clock.h"
 #include "common/event.h"
 #include "common/file.h"
 #include "common/rejected.h"
 #include "common/spool_file.h"
 #include "common/spool_lines.h"
+#include "common/spool_sweep.h"
 #include "common/xalloc.h"
 
 #define CHUNK        65536
 #define BUF_SIZE     (EVENT_LINE_MAX + CHUNK)
 #define TMP_SUFFIX   ".tmp"
-#define STRANGER_S   10   /* a file of another name may be on its way to a segment's */
 #define UNREADABLE_S 3600 /* a file whose lock can't be asked for may have a writer */
 
 struct recovery {
@@ -303,22 +302,7 @@ is_debris(const char *name)
 static int
 evict(struct recovery *r, const char *name, const char *reason, struct err *e)
 {
-	const struct rejected_why why = { .reason = slice_str(reason) };
-	char there[REJECTED_NAME_SIZE];
-
-	if (rejected_take(r->rejected, r->sp->open, name, &why, there, e) < 0)
-		return -1;
-	say(r, name, "%s: moved to rejected/%s", reason, there);
-	return 0;
-}
-
-/* Somebody may be at it still. A time in the future says nothing. */
-static bool
-is_young(const struct stat *st, int64_t age_s)
-{
-	int64_t now = clock_wall_s();
-
-	return st->st_mtim.tv_sec <= now && st->st_mtim.tv_sec + age_s > now;
+	return spool_sweep_evict(r->rejected, r->sp->open, name, reason, r->report, r->arg, e);
 }
 
 /*
@@ -340,7 +324,7 @@ open_file(struct recovery *r, const char *name, const struct stat *st, struct er
 		return fd;
 	if (errno == ENOENT || errno == ELOOP)
 		return -2; /* next time */
-	if (errno != EACCES || is_young(st, UNREADABLE_S))
+	if (errno != EACCES || spool_sweep_is_young(st, UNREADABLE_S))
 		return err_errno(e, "open");
 	return evict(r, name, "it can't be read", e) < 0 ? -1 : -2;
 }
@@ -358,8 +342,9 @@ recover_file(struct recovery *r, const char *name, struct err *e)
 	if (!S_ISREG(st.st_mode))
 		return evict(r, name, "not a regular file", e);
 	if (!debris && !spool_is_segment(name))
-		return is_young(&st, STRANGER_S) ? 0
-		                                 : evict(r, name, "not the name of a segment", e);
+		return spool_sweep_is_young(&st, SPOOL_SWEEP_GRACE_S)
+		           ? 0
+		           : evict(r, name, "not the name of a segment", e);
 	fd = open_file(r, name, &st, e);
 	if (fd < 0)
 		return fd == -2 ? 0 : -1;

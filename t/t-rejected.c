@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "common/rejected.h"
+#include "common/spool_sweep.h"
 #include "common/xalloc.h"
 #include "t/spooldir.h"
 #include "t/tap.h"
@@ -254,6 +255,39 @@ things(struct spool *sp)
 	clear();
 }
 
+/* What is nothing of ours leaves events/ and inbound/; what may be on its way stays. */
+static void
+sweeping(struct spool *sp)
+{
+	struct rejected *r = rejected_open(dir, NULL);
+	int events = spool_events_fd(sp), inbound = spool_inbound_fd(sp);
+	const struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
+	struct err e;
+
+	mkfifoat(events, "sp1-0000000000000001.json", 0600);
+	mkdirat(inbound, "in1-0000000000000001.eml", 0700);
+	ok(symlinkat("/etc/passwd", events, "sp1-0000000000000002.json") == 0 &&
+		symlinkat("nowhere", inbound, "in1-0000000000000002.eml") == 0,
+	    "links");
+	close(openat(events, "sp1-0000000000000003.json", O_CREAT | O_WRONLY, 0600));
+	close(openat(inbound, "in1-0000000000000003.eml", O_CREAT | O_WRONLY, 0600));
+	close(openat(events, "young", O_CREAT | O_WRONLY, 0600));
+	close(openat(events, "old", O_CREAT | O_WRONLY, 0600));
+	close(openat(inbound, "old", O_CREAT | O_WRONLY, 0600));
+	utimensat(events, "old", old, 0);
+	utimensat(inbound, "old", old, 0);
+	ok(spool_sweep(sp, r, NULL, NULL, &e) == 6 && count() == 6, "six things go");
+	ok(spool_sweep(sp, r, NULL, NULL, &e) == 0 && spooldir_entries(events) == 3 &&
+		spooldir_entries(inbound) == 3,
+	    "ours stay, and what is young");
+	ok(spool_sweep_unreadable(sp, r, "sp1-0000000000000003.json", NULL, NULL, &e) < 0 &&
+		spool_sweep_unreadable(sp, r, "sp1-0000000000000009.json", NULL, NULL, &e) < 0,
+	    "what can be read, or is not there, is left alone: %s", e.text);
+	rejected_close(r);
+	unlinkat(events, "young", 0);
+	clear();
+}
+
 static void
 reasons(void)
 {
@@ -320,6 +354,7 @@ main(void)
 	stored();
 	order_and_limits();
 	things(sp);
+	sweeping(sp);
 	reasons();
 	debris();
 	spool_close(sp);
