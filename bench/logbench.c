@@ -19,6 +19,7 @@
 #include "common/ids.h"
 #include "common/log.h"
 #include "common/spool.h"
+#include "uploader/learn.h"
 #include "uploader/mail_log.h"
 #include "uploader/outcome.h"
 
@@ -276,6 +277,7 @@ follow(const char *file)
 	struct conf *conf;
 	struct spool *sp;
 	struct mail_log *l;
+	struct learn *learn;
 	struct rusage usage;
 	struct stat st;
 	struct err e;
@@ -283,7 +285,8 @@ follow(const char *file)
 	log_open("logbench", true);
 	if ((conf = conf_load(file, &e)) == NULL ||
 	    (sp = spool_open(conf->spool.directory, &e)) == NULL ||
-	    (l = mail_log_open(conf, sp, &e)) == NULL)
+	    (learn = learn_open(conf, sp, &e)) == NULL ||
+	    (l = mail_log_open(conf, learn, &e)) == NULL)
 		die(&e);
 	if (stat(conf->mail_log.files.v[0], &st) < 0)
 		st.st_size = 0;
@@ -299,6 +302,7 @@ follow(const char *file)
 	    (long long)st.st_size >> 20, (double)wall / 1000, cpu_s() - start,
 	    (double)(st.st_size >> 20) / ((double)wall / 1000), usage.ru_maxrss / 1024);
 	mail_log_close(l);
+	learn_close(learn);
 	spool_close(sp);
 	conf_free(conf);
 	return usage.ru_maxrss < 64 * 1024 ? EX_OK : 1;
