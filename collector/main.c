@@ -46,7 +46,7 @@ static void
 log_warnings(const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->n_warnings; i++)
-		log_warn("%s:%u: %s", conf->warnings[i].at.file, conf->warnings[i].at.line,
+		log_line(LOG_LEVEL_WARN, "%s:%u: %s", conf->warnings[i].at.file, conf->warnings[i].at.line,
 		    conf->warnings[i].text);
 }
 
@@ -100,6 +100,7 @@ reload(struct collector *c)
 		log_error("reload refused, settings unchanged: %s", e.text);
 	} else {
 		is = &fresh->conf->collector;
+		daemon_log(fresh->conf);
 		log_warnings(fresh->conf);
 		if (!same(was->listen, is->listen) || !same(was->database, is->database) ||
 		    !same(was->user, is->user))
@@ -176,6 +177,7 @@ start(struct collector *c, int fd, struct err *e)
 	buf_init(&address, 128);
 	server_address(fd, &address);
 	log_open(PROGRAM, c->opt.foreground);
+	daemon_log(c->settings->conf);
 	c->server = server_start(fd, c->settings, c->store, e);
 	rc = c->server != NULL ? daemon_ready(NULL, e) : -1;
 	if (rc == 0)
@@ -198,6 +200,7 @@ run(struct collector *c)
 	fd = server_listen(conf->listen, false, &e);
 	if (fd < 0)
 		return failed(EX_OSERR, &e);
+	daemon_prepare_log(c->settings->conf, conf->user);
 	if (make_directory(conf, &e) < 0 || daemon_drop_rights(conf->user, &e) < 0) {
 		close(fd);
 		return failed(EX_OSERR, &e);

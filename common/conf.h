@@ -20,6 +20,7 @@
 
 #include "common/buf.h"
 #include "common/err.h"
+#include "common/log.h"
 #include "common/pattern.h"
 #include "common/slice.h"
 
@@ -376,6 +377,8 @@ struct conf_warning {
 
 struct conf {
 	const char *file;
+	const char *log_file; /* NULL: none */
+	enum log_level log_level; /* the last that is logged; default info */
 	const char *node_name; /* in every event id; default: the host's name */
 	const char *postmaster;
 	struct conf_texts host_names;

@@ -38,6 +38,13 @@ static const struct conf_word tracking_words[] = {
 	{ NULL, 0 },
 };
 static const struct conf_word method_words[] = { { "password", 0 }, { NULL, 0 } };
+static const struct conf_word level_words[] = {
+	{ "error", LOG_LEVEL_ERROR },
+	{ "warning", LOG_LEVEL_WARN },
+	{ "info", LOG_LEVEL_INFO },
+	{ "debug", LOG_LEVEL_DEBUG },
+	{ NULL, 0 },
+};
 static const struct conf_word mta_words[] = {
 	{ "auto", CONF_MTA_AUTO },
 	{ "postfix", CONF_MTA_POSTFIX },
@@ -106,7 +113,8 @@ const struct conf_row conf_rows[] = {
 	{ "total-max-*", G, T(any), TEXT_ONLY, NULL, NOTHING, FAMILY, .help = "limits of PowerMTA's other queues" },
 	{ "pickup", G, T(two_paths), TEXT_ONLY, NULL, NOTHING, REPEAT, .help = "directory of messages to send" },
 	{ "run-as-root", G, T(bool), TEXT_ONLY, NULL, NOTHING, 0, .help = "rights of PowerMTA's daemon" },
-	{ "log-file", G, T(path), TEXT_ONLY, NULL, NOTHING, 0, .help = "PowerMTA's own log" },
+	{ "log-file", G, T(path), AT(conf, log_file), NULL, MILTER | UPLOADER | COLLECTOR | TRACKER, 0, .help = "file that all programs log to, instead of syslog; it is opened again at a reload (SIGUSR1), so that it may be rotated. Programs of other users need the right to write it" },
+	{ "log-level", G, T(word), AT(conf, log_level), "info", MILTER | UPLOADER | COLLECTOR | TRACKER, 0, .words = level_words, .help = "the least important lines that are logged; each message's line is info" },
 	{ "http-mgmt-port", G, T(count), TEXT_ONLY, NULL, NOTHING, 0, 1, 65535, .help = "port of PowerMTA's web pages" },
 	{ "http-access", G, T(any), TEXT_ONLY, NULL, NOTHING, REPEAT, .help = "who may read PowerMTA's web pages" },
 	{ "http-*", G, T(any), TEXT_ONLY, NULL, NOTHING, FAMILY | REPEAT, .help = "PowerMTA's web pages" },

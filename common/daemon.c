@@ -23,6 +23,7 @@
 #include "common/clock.h"
 #include "common/conf.h"
 #include "common/file.h"
+#include "common/log.h"
 
 #ifndef PACKAGE_VERSION
 #define PACKAGE_VERSION "unreleased"
@@ -186,10 +187,14 @@ daemon_reloading(bool begin)
 {
 	char text[80];
 
+	struct err e;
+
 	if (!begin) {
 		notify("READY=1");
 		return;
 	}
+	if (log_reopen(&e) < 0)
+		log_warn("%s; what was open is written on", e.text);
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%lld",
 	    (long long)clock_mono_ms() * 1000);
 	notify(text);
@@ -199,9 +204,38 @@ void
 daemon_stopping(const char *pid_file)
 {
 	notify("STOPPING=1");
+	log_flush();
 	/* Without the right to remove it (made by root) an old pid file stays behind. */
 	if (pid_file != NULL)
 		unlink(pid_file);
+}
+
+void
+daemon_log(const struct conf *c)
+{
+	struct err e;
+
+	log_set_level(c->log_level);
+	if (log_file(c->log_file, &e) < 0)
+		log_warn("%s; lines go where they went before", e.text);
+}
+
+void
+daemon_prepare_log(const struct conf *c, const char *user)
+{
+	const struct passwd *pw;
+	int fd;
+
+	if (c->log_file == NULL || geteuid() != 0 || user == NULL || *user == '\0' ||
+	    (pw = getpwnam(user)) == NULL)
+		return;
+	/* What is there already is not touched, wherever it leads. */
+	fd = open(c->log_file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0660);
+	if (fd < 0)
+		return;
+	if (fchown(fd, pw->pw_uid, pw->pw_gid) < 0)
+		log_warn("log-file %s: owner: %s", c->log_file, strerror(errno));
+	close(fd);
 }
 
 unsigned

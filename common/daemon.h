@@ -15,6 +15,7 @@
 
 #include <stdbool.h>
 
+#include "common/conf.h"
 #include "common/err.h"
 
 struct daemon_options {
@@ -49,6 +50,15 @@ int daemon_detach(const struct daemon_options *opt, struct err *e);
 int daemon_ready(const char *pid_file, struct err *e);
 void daemon_reloading(bool begin);          /* RELOADING=1, then READY=1 */
 void daemon_stopping(const char *pid_file); /* STOPPING=1; removes the pid file (NULL: none) */
+
+/*
+ * log-level and log-file of the configuration come into force, at the start (with our final
+ * rights) and at a reload; before it daemon_reloading(true) opens the file anew, whatever
+ * the configuration now says. A file that can't be opened is warned of.
+ */
+void daemon_log(const struct conf *c);
+/* Before: while we are root, make the file as `user`'s, if it is missing. */
+void daemon_prepare_log(const struct conf *c, const char *user);
 
 /*
  * systemd's watchdog: call daemon_alive() at least every daemon_watchdog_ms();

@@ -147,7 +147,7 @@ check(const struct conf *c, struct err *e)
 		rc = ring == NULL ? -1 : 0;
 	}
 	for (size_t i = 0; i < c->n_warnings; i++)
-		log_warn("%s:%u: %s", c->warnings[i].at.file, c->warnings[i].at.line,
+		log_line(LOG_LEVEL_WARN, "%s:%u: %s", c->warnings[i].at.file, c->warnings[i].at.line,
 		    c->warnings[i].text);
 	token_ring_close(ring);
 	signing_keys_free(keys);
@@ -163,8 +163,10 @@ serve(const struct daemon_options *opt, const struct conf *c, struct err *e)
 	struct auth_failures_view *view;
 	int rc;
 
+	daemon_prepare_log(c, c->milter.user);
 	if (daemon_drop_rights(c->milter.user, e) < 0)
 		return refuse_start(opt, EX_OSERR, e);
+	daemon_log(c);
 	if (reload_first(opt->conf_file, e) < 0)
 		return refuse_start(opt, EX_CONFIG, e);
 	if (reload_start(e) < 0 || (writer = start_spool(c, &sp, e)) == NULL) {

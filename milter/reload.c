@@ -84,7 +84,7 @@ settings_load(struct err *e)
 		return NULL;
 	}
 	for (size_t i = 0; i < s->conf->n_warnings; i++)
-		log_warn("%s:%u: %s", s->conf->warnings[i].at.file, s->conf->warnings[i].at.line,
+		log_line(LOG_LEVEL_WARN, "%s:%u: %s", s->conf->warnings[i].at.file, s->conf->warnings[i].at.line,
 		    s->conf->warnings[i].text);
 	s->context = (struct outgoing_context){ s->conf, s->keys, s->ring };
 	return s;
@@ -134,6 +134,7 @@ reload(void)
 		log_error("reload refused, settings unchanged: %s", e.text);
 	} else {
 		warn_fixed(old->conf, fresh->conf);
+		daemon_log(fresh->conf);
 		publish(fresh);
 		log_info("settings reloaded from %s", conf_file);
 	}

@@ -52,7 +52,7 @@ static void
 log_warnings(const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->n_warnings; i++)
-		log_warn("%s:%u: %s", conf->warnings[i].at.file, conf->warnings[i].at.line,
+		log_line(LOG_LEVEL_WARN, "%s:%u: %s", conf->warnings[i].at.file, conf->warnings[i].at.line,
 		    conf->warnings[i].text);
 }
 
@@ -304,6 +304,7 @@ reload(struct tracker *t)
 	if (fresh == NULL) {
 		log_error("reload refused, settings unchanged: %s", e.text);
 	} else {
+		daemon_log(fresh->conf);
 		log_warnings(fresh->conf);
 		warn_fixed(t->conf, fresh->conf);
 		opt = spool_options(fresh->conf);
@@ -348,6 +349,7 @@ start(struct tracker *t, struct listeners *l, struct err *e)
 		server_address(l->fds[i], &addresses);
 	}
 	log_open(PROGRAM, t->opt.foreground);
+	daemon_log(t->settings->conf);
 	t->server = server_start(l->fds, l->n, t->settings, t->writer, e);
 	free(l->fds);
 	*l = (struct listeners){ 0, NULL };
@@ -382,6 +384,7 @@ run_as_user(struct tracker *t, struct listeners *l, struct err *e)
 {
 	sigset_t signals;
 
+	daemon_prepare_log(t->conf, t->conf->tracker.user);
 	if (daemon_drop_rights(t->conf->tracker.user, e) < 0)
 		return failed(EX_OSERR, e);
 	prepare_signals(&signals);

@@ -447,6 +447,7 @@ reload(struct loop *l)
 		l->not_before_ms = 0;
 		l->interval_ms = clock_mono_ms();
 		retry_bad(l);
+		daemon_log(new);
 		log_info("configuration %s read again", new->file);
 	}
 	daemon_reloading(false);

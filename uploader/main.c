@@ -75,13 +75,14 @@ lock_spool(const char *dir, struct err *e)
 }
 
 static int
-serve(struct loop *loop, const struct daemon_options *opt, struct err *e)
+serve(struct loop *loop, const struct conf *conf, const struct daemon_options *opt, struct err *e)
 {
 	int rc;
 
 	if (daemon_ready(NULL, e) < 0)
 		return -1;
 	log_open(PROGRAM, opt->foreground);
+	daemon_log(conf);
 	rc = loop_run(loop, e);
 	daemon_stopping(NULL);
 	return rc;
@@ -93,10 +94,14 @@ run(struct conf *conf, const struct daemon_options *opt)
 {
 	struct spool *spool = NULL;
 	struct loop *loop = NULL;
+	const struct conf *logs;
 	int lock = -1, code = EX_OSERR;
 	struct err e;
 
-	if (daemon_detach(opt, &e) < 0 || daemon_drop_rights(conf->milter.user, &e) < 0)
+	if (daemon_detach(opt, &e) < 0)
+		goto out;
+	daemon_prepare_log(conf, conf->milter.user);
+	if (daemon_drop_rights(conf->milter.user, &e) < 0)
 		goto out;
 	code = EX_TEMPFAIL;
 	spool = spool_open(conf->spool.directory, &e);
@@ -109,8 +114,9 @@ run(struct conf *conf, const struct daemon_options *opt)
 	loop = loop_open(conf, spool, &e);
 	if (loop == NULL)
 		goto out;
+	logs = conf;
 	conf = NULL; /* the loop's now */
-	if (serve(loop, opt, &e) == 0)
+	if (serve(loop, logs, opt, &e) == 0)
 		code = EX_OK;
 out:
 	if (code != EX_OK)
