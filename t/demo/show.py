@@ -6,6 +6,7 @@
     show.py links OUT.eml PREFIX			the URLs in it: "i URL", "o URL", "c URL", "u URL"
 							tracked ones by kind, "= URL" others
     show.py events FILE.json				the collector's answer, one event a block
+    show.py has FILE.json TYPE FIELD=VALUE...		is there exactly one event of TYPE, and has it these?
     show.py types FILE.json				its types, sorted, each once
 """
 import json
@@ -17,7 +18,7 @@ from email.parser import BytesParser
 WIDTH = 52
 HEADERS = ["From", "Subject", "X-Job", "X-Signalpost-ID", "Content-Transfer-Encoding", "DKIM-Signature"]
 FIELDS = ["type", "event_id", "timestamp", "message_id", "rcpt_to", "msg_from", "friendly_from", "campaign_id",
-          "error_code", "bounce_class", "raw_reason", "num_retries", "queue_time", "user_agent", "ip_address", "target_link_url", "target_link_name", "subject", "binding", "binding_group", "sending_ip", "routing_domain", "recv_method", "msg_size",
+          "error_code", "bounce_class", "raw_reason", "fbtype", "report_by", "report_to", "num_retries", "queue_time", "user_agent", "ip_address", "target_link_url", "target_link_name", "subject", "binding", "binding_group", "sending_ip", "routing_domain", "recv_method", "msg_size",
           "subaccount_id"]
 
 
@@ -78,6 +79,12 @@ def show_types(path):
         print(" ".join(sorted({event["type"] for event in json.load(f)["results"]})))
 
 
+def has_event(path, kind, *wanted):
+    with open(path, encoding="utf-8") as f:
+        events = [event for event in json.load(f)["results"] if event["type"] == kind]
+    sys.exit(len(events) != 1 or any(str(events[0].get(w.split("=", 1)[0])) != w.split("=", 1)[1] for w in wanted))
+
+
 def show_events(path):
     with open(path, encoding="utf-8") as f:
         answer = json.load(f)
@@ -87,4 +94,4 @@ def show_events(path):
 
 
 {"message": show_message, "html": show_html, "links": show_links, "events": show_events,
- "types": show_types}[sys.argv[1]](*sys.argv[2:])
+ "types": show_types, "has": has_event}[sys.argv[1]](*sys.argv[2:])
