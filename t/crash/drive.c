@@ -3,7 +3,10 @@
  * reports, refused lines; and says what was acknowledged, a line each on standard output, the
  * moment it is.
  *
- * Usage: drive SPOOL THREADS ROUNDS
+ * Usage: drive SPOOL THREADS ROUNDS [tolerant]
+ *
+ * What fails ends it; if it is to be tolerant, what fails is not acknowledged, and said on
+ * standard error.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -24,6 +27,7 @@ static struct spool_writer *writer;
 static struct rejected *rejected;
 static pthread_mutex_t rejected_lock = PTHREAD_MUTEX_INITIALIZER;
 static unsigned rounds;
+static bool tolerant;
 static int out; /* not one of the first three, which the recorder does not look at */
 
 static void
@@ -43,6 +47,18 @@ must(int rc, const struct err *e)
 		fprintf(stderr, "drive: %s\n", e->text);
 		exit(1);
 	}
+}
+
+/* May we go on and say that it was done? */
+static bool
+good(int rc, const struct err *e)
+{
+	if (rc < 0 && tolerant) {
+		fprintf(stderr, "drive: %s\n", e->text);
+		return false;
+	}
+	must(rc, e);
+	return true;
 }
 
 static void
@@ -72,9 +88,9 @@ append(unsigned thread, unsigned i)
 
 	buf_init(&line, BUF_NO_LIMIT);
 	event(thread, i, &line);
-	must(spool_append(writer, buf_slice(&line), 1, &e), &e);
 	snprintf(id, sizeof(id), "%u", thread * 1000000 + i + 1);
-	say("event", id);
+	if (good(spool_append(writer, buf_slice(&line), 1, &e), &e))
+		say("event", id);
 	buf_free(&line);
 }
 
@@ -86,16 +102,19 @@ capture(unsigned thread, unsigned i)
 	char name[INBOUND_NAME_SIZE], text[100];
 	struct inbound_writer *w;
 	struct err e;
+	int rc;
 
 	w = inbound_create(sp, &env, &e);
-	must(w == NULL ? -1 : 0, &e);
+	if (!good(w == NULL ? -1 : 0, &e))
+		return;
 	snprintf(text, sizeof(text), "Subject: %u\r\n\r\n", thread * 1000000 + i);
-	must(inbound_write(w, slice_str(text), &e), &e);
-	for (int piece = 0; piece < 40; piece++)
-		must(inbound_write(w, SLICE_LIT("a line of a report, as long as one is\r\n"), &e),
-		    &e);
-	must(inbound_commit(w, name, &e), &e);
-	say("inbound", name);
+	rc = inbound_write(w, slice_str(text), &e);
+	for (int piece = 0; rc == 0 && piece < 40; piece++)
+		rc = inbound_write(w, SLICE_LIT("a line of a report, as long as one is\r\n"), &e);
+	if (!good(rc, &e))
+		inbound_abandon(w);
+	else if (good(inbound_commit(w, name, &e), &e))
+		say("inbound", name);
 }
 
 static void
@@ -105,15 +124,17 @@ reject(unsigned thread, unsigned i)
 	struct rejected_why why = { .reason = SLICE_LIT("400 no"), .sink = SLICE_LIT("signals") };
 	struct buf line;
 	struct err e;
+	int rc;
 
 	buf_init(&line, BUF_NO_LIMIT);
 	event(thread, i, &line);
 	snprintf(segment, sizeof(segment), "sp1-%016X.json", thread * 1000000 + i);
 	rejected_name(segment, why.sink, 0, name);
 	pthread_mutex_lock(&rejected_lock);
-	must(rejected_add(rejected, name, &why, buf_slice(&line), &e), &e);
+	rc = rejected_add(rejected, name, &why, buf_slice(&line), &e);
 	pthread_mutex_unlock(&rejected_lock);
-	say("rejected", name);
+	if (good(rc, &e))
+		say("rejected", name);
 	buf_free(&line);
 }
 
@@ -142,11 +163,14 @@ main(int argc, char **argv)
 	unsigned n;
 	struct err e;
 
-	if (argc != 4 || (n = (unsigned)strtoul(argv[2], NULL, 10)) < 1 || n > 64)
+	tolerant = argc == 5;
+	if (argc < 4 || argc > 5 || (n = (unsigned)strtoul(argv[2], NULL, 10)) < 1 || n > 64)
 		return 64;
 	rounds = (unsigned)strtoul(argv[3], NULL, 10);
 	out = fcntl(STDOUT_FILENO, F_DUPFD, 3);
 	sp = spool_open(argv[1], &e);
+	for (unsigned tries = 0; sp == NULL && tolerant && tries < 1000; tries++)
+		sp = spool_open(argv[1], &e);
 	must(sp == NULL ? -1 : 0, &e);
 	writer = spool_writer_open(sp, &opt, &e);
 	must(writer == NULL ? -1 : 0, &e);
