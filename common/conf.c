@@ -1119,11 +1119,17 @@ check_whole(struct builder *b)
 
 /* What is forwarded to a processor's own address would come back to be forwarded. */
 static void
-check_forwards(struct builder *b)
+check_inbound(struct builder *b)
 {
 	for (const struct conf_block *in = b->priv->root.blocks; in != NULL; in = in->next)
 		for (const struct conf_item *i = in->items; i != NULL; i = i->next) {
 			enum conf_relay relay;
+
+			/* The resolver of libc takes nothing else from us. */
+			if (strcmp(i->row->name, "dns-resolver") == 0 && i->text[0] == '[' &&
+			    !fail(b, i->at, "dns-resolver: expected an IPv4 address, found %s",
+				i->text))
+				return;
 
 			if (in->scope != CONF_IN_PROCESSOR ||
 			    strncmp(i->row->name, "forward-", 8) != 0)
@@ -1184,7 +1190,7 @@ load(struct builder *b, struct conf_reader *reader)
 	}
 	if (rc == 0 && b->n_errors == 0) {
 		conf_index(b->conf);
-		check_forwards(b);
+		check_inbound(b);
 	}
 	buf_free(&b->text);
 	conf_args_free(&b->args);

@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/clock.h"
 #include "common/conf.h"
@@ -395,9 +396,67 @@ rewriting(void)
 	conf_free(c);
 }
 
+/* ---- what goes on ---- */
+
+static const struct {
+	const char *conf, *relay;
+	unsigned port;
+	const char *own, *other; /* clients */
+} relays[] = {
+	{ "", "127.0.0.1", 25, "127.0.0.1", "192.0.2.1" },
+	{ "smtp-listener 0.0.0.0:587\nsmtp-listener 0.0.0.0:2525\n", "127.0.0.1", 2525, "127.9.9.9", "10.0.0.1" },
+	{ "smtp-listener [::]:25\n", "::1", 25, "::1", "2001:db8::1" },
+	{ "smtp-listener 192.0.2.1:25\n", "192.0.2.1", 25, "192.0.2.1", "192.0.2.2" },
+	{ "smtp-listener 192.0.2.1:465\n", "127.0.0.1", 25, "127.0.0.1", "192.0.2.1" },
+	{ "smtp-listener 0.0.0.0:25\n<inbound>\nonward-relay [2001:db8::7]:26\n</inbound>\n", "2001:db8::7", 26, "2001:db8::7", "2001:db8::8" },
+};
+
+static bool
+is_own(const struct conf *c, const char *ip)
+{
+	struct sockaddr_storage ss = { 0 };
+	struct sockaddr_in in = { .sin_family = AF_INET };
+	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6 };
+
+	if (inet_pton(AF_INET, ip, &in.sin_addr) == 1)
+		memcpy(&ss, &in, sizeof(in));
+	else if (inet_pton(AF_INET6, ip, &in6.sin6_addr) == 1)
+		memcpy(&ss, &in6, sizeof(in6));
+	return conf_onward_client(c, (const struct sockaddr *)&ss);
+}
+
+static void
+onward(void)
+{
+	struct conf *c;
+	struct buf address;
+	unsigned port;
+
+	buf_init(&address, 100);
+	for (size_t i = 0; i < COUNT(relays); i++) {
+		c = parse(relays[i].conf);
+		conf_onward_relay(c, &address, &port);
+		ok(strcmp(buf_str(&address), relays[i].relay) == 0 && port == relays[i].port,
+		    "relay %zu: %s:%u", i, buf_str(&address), port);
+		ok(is_own(c, relays[i].own), "%s is this host", relays[i].own);
+		ok(!is_own(c, relays[i].other), "%s is not", relays[i].other);
+		conf_free(c);
+	}
+	buf_free(&address);
+	c = parse("<bounce-processor>\nforward-unmatched-to a@b.example\n</bounce-processor>\n"
+		  "<feedback-loop-processor>\nforward-errors-to C@d.example\n"
+		  "</feedback-loop-processor>\n");
+	ok(conf_is_forward(c, SLICE_LIT("A@B.example")) && conf_is_forward(c, SLICE_LIT("c@d.example")),
+	    "forwards");
+	ok(!conf_is_forward(c, SLICE_LIT("x@b.example")) && !conf_is_forward(c, SLICE_LIT("")),
+	    "others are none");
+	conf_free(c);
+}
+
 int
 main(void)
 {
+	onward();
 	sources();
 	recipients();
 	many_recipients();

@@ -204,6 +204,40 @@ tracker(void)
 }
 
 static void
+inbound(void)
+{
+	static const char text[] = "<bounce-processor>\n"
+				   "require-authenticated-reports yes\n"
+				   "forward-errors-to ops@example.com\n"
+				   "</bounce-processor>\n"
+				   "<inbound>\n"
+				   "onward-relay 127.0.0.1:2525\n"
+				   "onward-age 2d\n"
+				   "dns-resolver 127.0.0.1:53\n"
+				   "dns-file /etc/keys\n"
+				   "</inbound>\n";
+	struct err e = { .text = "" };
+	struct conf *c = conf_parse("t", slice_str(text), &e), *none;
+
+	if (!ok(c != NULL, "<inbound> %s", e.text))
+		return;
+	ok(c->bounce.require_authenticated && !c->feedback.require_authenticated &&
+		strcmp(c->inbound.onward_relay, "127.0.0.1:2525") == 0 &&
+		c->inbound.onward_age_s == 2 * 86400 &&
+		strcmp(c->inbound.dns_resolver, "127.0.0.1:53") == 0 &&
+		strcmp(c->inbound.dns_file, "/etc/keys") == 0,
+	    "inbound");
+	round_trip("inbound", c);
+	conf_free(c);
+	none = conf_parse("t", SLICE_LIT(""), &e);
+	ok(none != NULL && none->inbound.onward_relay == NULL &&
+		none->inbound.onward_age_s == 5 * 86400 && none->inbound.dns_resolver == NULL &&
+		none->inbound.dns_file == NULL && !none->bounce.require_authenticated,
+	    "and its defaults");
+	conf_free(none);
+}
+
+static void
 mail_log(void)
 {
 	static const char text[] = "<mail-log>\n"
@@ -415,6 +449,23 @@ static const struct {
 	{ "<milter x>\n</milter>\n", "t:1: <milter> takes no name" },
 	{ "<spool rel>\n</spool>\n", "t:1: <spool>: expected an absolute path, found 'rel'" },
 	{ "<spool /a /b>\n</spool>\n", "t:1: <spool>: expected one name" },
+	{ "<inbound>\nonward-relay localhost:25\n</inbound>\n",
+	    "t:2: onward-relay: expected IP:PORT, found 'localhost:25'" },
+	{ "<inbound>\nonward-age 5\n</inbound>\n",
+	    "t:2: onward-age: expected a time like 4d12h, 10m or 300s, from 1m to 366d, found '5'" },
+	{ "<inbound>\ndns-file keys\n</inbound>\n",
+	    "t:2: dns-file: expected an absolute path, found 'keys'" },
+	{ "<inbound>\ndns-resolver [::1]:53\n</inbound>\n",
+	    "t:2: dns-resolver: expected an IPv4 address, found [::1]:53" },
+	{ "<bounce-processor>\nforward-unmatched-to a@b.example\n<address-list>\ndomain b.example\n"
+	  "</address-list>\n</bounce-processor>\n",
+	    "t:2: forward-unmatched-to: a@b.example is in the address-list of <bounce-processor>: it "
+	    "would come back" },
+	{ "<bounce-processor>\nforward-errors-to Ab@c.example\n</bounce-processor>\n"
+	  "<feedback-loop-processor>\n<address-list>\naddress /^a/\n</address-list>\n"
+	  "</feedback-loop-processor>\n",
+	    "t:2: forward-errors-to: Ab@c.example is in the address-list of "
+	    "<feedback-loop-processor>: it would come back" },
 	{ "<mail-log>\n</mail-log>\n",
 	    "t:1: <mail-log>: neither file nor journal says where the log is" },
 	{ "<mail-log>\njournal yes\nindex-age 5d\n</mail-log>\n",
@@ -1256,6 +1307,7 @@ main(void)
 	defaults();
 	tracker();
 	mail_log();
+	inbound();
 	tracking_base();
 	error_texts();
 	warning_texts();
