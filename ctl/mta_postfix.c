@@ -8,6 +8,7 @@
 #include "common/slice.h"
 #include "ctl/client.h"
 #include "ctl/mta_routes.h"
+#include "ctl/mta_reports.h"
 #include "ctl/relay.h"
 #include "ctl/script.h"
 
@@ -236,7 +237,7 @@ put_data_restrictions(const struct conf *c, const struct conf_listener *l,
 		fputs("check_client_access cidr:$home/signalpost/clients.cidr, ", out);
 	relay_put_recipient_checks(have, out);
 	if (have->onward)
-		fputs("check_client_access cidr:$dir/signalpost/onward.cidr, ", out);
+		fputs("check_client_access cidr:$home/signalpost/onward.cidr, ", out);
 	fputs("reject_unauth_destination, permit_auth_destination, "
 	      "check_client_access cidr:$home/signalpost/guard.cidr\"\n",
 	    out);
@@ -418,6 +419,7 @@ mta_postfix_script(const struct conf *c, const char *conf_file, FILE *out, struc
 	relay_put_local(c, out);
 	relay_put_onward(c, &have, out);
 	relay_put_guard(&have, out);
+	reports_put(c, out);
 	put_users(c, out);
 	put_tls(c, out);
 	put_listeners(c, &have, out);

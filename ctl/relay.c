@@ -205,8 +205,8 @@ relay_put_local(const struct conf *c, FILE *out)
 	fprintf(out,
 	    "END\n"
 	    "set_main \"local_recipient_maps = proxy:unix:passwd.byname \\$alias_maps "
-	    "texthash:$dir/signalpost/local.texthash%s\"\n",
-	    patterns ? " pcre:$dir/signalpost/local.pcre" : "");
+	    "texthash:$home/signalpost/local.texthash%s\"\n",
+	    patterns ? " pcre:$home/signalpost/local.pcre" : "");
 }
 
 void
@@ -234,7 +234,7 @@ relay_put_onward(const struct conf *c, struct relay_tables *have, FILE *out)
 	fprintf(out,
 	    "END\n"
 	    "set_main \"signalpost_onward = check_recipient_access "
-	    "texthash:$dir/signalpost/onward.texthash\"\n"
+	    "texthash:$home/signalpost/onward.texthash\"\n"
 	    "set_main 'smtpd_restriction_classes = signalpost_onward'\n"
 	    "table onward.cidr <<'END'\n"
 	    "127.0.0.0/8 signalpost_onward\n"

@@ -25,6 +25,7 @@ configure() { # configure SPOOL [IN-MILTER]
 		    max-message-size 25m
 		</source>
 		<bounce-processor>
+		    deliver-unmatched-email no
 		    <address-list>
 		        domain bounces.example
 		        address odd@relay.example
@@ -97,7 +98,7 @@ milter_start
 SIGNALPOST=$build/signalpost sh "$D/setup.sh" "$D/mta/etc" >"$D/logs/setup" 2>&1 ||
 	it_bail "mta-config's script fails" "$D/logs/setup"
 postfix_private mta "$sink"
-sink_start sink "$sink"
+sink_start sink "$sink" --reply 'rcpt:nobody@:550 5.1.1 user unknown'
 postfix_start mta
 reports odd "$D/odd"
 
@@ -235,12 +236,20 @@ has "and the log says so" "$(cat "$D/logs/milter")" \
 
 # ---- nothing went anywhere ----
 
-it_stop milter
-has "totals count captures" "$(grep totals: "$D/logs/milter")" "captured=0"
+captured=$(files | wc -l)
 it_wait 20 postfix_empty mta
 ok "the queue is empty" postfix_empty mta
 is "the next hop got the one ordinary mail" "$(sink_count sink)" 1
 hasnt "and Postfix returned and confirmed nothing" "$(cat "$D/mta/log")" "notification"
+has "what Postfix itself returns to the bounce domain" \
+	"$(reports send "$port" "$D/odd" b@bounces.example nobody@relay.example)" "250 2.0.0"
+it_wait 20 grep -q 'to=<b@bounces.example>.*status=' "$D/mta/log"
+has "ends in Postfix" "$(grep 'to=<b@bounces.example>.*status=' "$D/mta/log")" "/discard["
+it_wait 20 postfix_empty mta
+is "and does not leave it" "$(sink_count sink) $(files | wc -l)" "1 $captured"
 hasnt "nobody complained" "$(grep -i 'panic\|fatal' "$D/mta/log")" "smtpd"
+
+it_stop milter
+has "totals count captures" "$(grep totals: "$D/logs/milter")" "messages=1 captured=0 "
 
 it_done

@@ -119,6 +119,9 @@ setting minimal_backoff_time 600s
 setting default_destination_concurrency_limit 7
 setting message_size_limit 1048576
 setting enable_long_queue_ids yes
+setting in_flow_delay 0
+setting transport_maps ""
+setting local_recipient_maps "proxy:unix:passwd.byname \$alias_maps"
 setting smtpd_tls_protocols ">=TLSv1.2"
 setting smtp_helo_name helo.example.com
 hasnt "Debian's own listener is gone" "$(postconf -c "$etc" -M)" "smtp       inet"
