@@ -461,6 +461,13 @@ sign_owner(struct conf_block *block)
 		f->at = block->at;
 		break;
 	}
+	case CONF_IN_SINK: {
+		struct conf_sink *k = block->owner;
+
+		k->name = block->name;
+		k->at = block->at;
+		break;
+	}
 	case CONF_IN_VMTA: {
 		struct conf_vmta *v = block->owner;
 
@@ -1015,6 +1022,11 @@ build(struct builder *b)
 	c->rewrite_lists =
 	    gather(b, root, CONF_IN_REWRITE_LIST, sizeof(*c->rewrite_lists), &c->n_rewrite_lists);
 	c->filters = gather(b, root, CONF_IN_FILTER, sizeof(*c->filters), &c->n_filters);
+	c->sinks = gather(b, root, CONF_IN_SINK, sizeof(*c->sinks), &c->n_sinks);
+	for (size_t i = 0; i < c->n_sinks; i++)
+		if (c->sinks[i].max_event_age_s == 0)
+			c->sinks[i].max_event_age_s =
+			    c->sinks[i].type == CONF_SINK_SPARKPOST ? 86400 : CONF_UNLIMITED;
 	c->smtp_users =
 	    gather(b, root, CONF_IN_SMTP_USER, sizeof(*c->smtp_users), &c->n_smtp_users);
 	resolve(b, root);
@@ -1085,12 +1097,60 @@ check_auth_rate(struct builder *b)
 			}
 }
 
+#define SINK_NAME_MAX 40 /* it becomes part of file names */
+
+static bool
+check_sink(struct builder *b, const struct conf_sink *k)
+{
+	bool file = k->type == CONF_SINK_FILE;
+
+	if (strcmp(k->name, "signals") == 0)
+		return fail(b, k->at, "<sink signals>: that is upload-url's in <signals>");
+	if (strlen(k->name) > SINK_NAME_MAX ||
+	    strspn(k->name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != strlen(k->name))
+		return fail(b, k->at, "<sink %s>: a name has %d letters, digits, - and _ at most",
+		    k->name, SINK_NAME_MAX);
+	if (k->type == CONF_SINK_NONE)
+		return fail(b, k->at, "<sink %s>: type is missing", k->name);
+	if (file && k->directory == NULL)
+		return fail(b, k->at, "<sink %s>: directory is missing", k->name);
+	if (file && (k->url != NULL || k->api_key != NULL || k->headers.n > 0))
+		return fail(b, k->at, "<sink %s>: url, api-key and header are not for type file",
+		    k->name);
+	if (!file && k->url == NULL)
+		return fail(b, k->at, "<sink %s>: url is missing", k->name);
+	if (!file && k->directory != NULL)
+		return fail(b, k->at, "<sink %s>: directory is for type file", k->name);
+	if (k->type == CONF_SINK_SPARKPOST && k->api_key == NULL)
+		return fail(b, k->at, "<sink %s>: api-key is missing", k->name);
+	if (k->type == CONF_SINK_SPARKPOST && (k->flat || !k->gzip))
+		return fail(b, k->at,
+		    "<sink %s>: type sparkpost takes format msys and compress gzip only", k->name);
+	return true;
+}
+
+static bool
+check_sinks(struct builder *b)
+{
+	const struct conf *c = b->conf;
+	bool required = c->signals.given, go_on = true;
+
+	for (size_t i = 0; i < c->n_sinks && go_on; i++) {
+		go_on = check_sink(b, &c->sinks[i]);
+		required = required || c->sinks[i].required;
+	}
+	if (go_on && c->n_sinks > 0 && !required)
+		return fail(b, c->sinks[0].at,
+		    "<sink %s>: no sink is required: segments would never go", c->sinks[0].name);
+	return go_on;
+}
+
 /* What only shows when all is read. */
 static void
 check_whole(struct builder *b)
 {
 	const struct conf *c = b->conf;
-	bool go_on = check_tracking(b) && check_mail_log(b);
+	bool go_on = check_tracking(b) && check_mail_log(b) && check_sinks(b);
 
 	check_auth_rate(b);
 	if (go_on && c->signals.given && c->signals.api_key == NULL)

@@ -191,9 +191,39 @@ struct conf_signals { /* <signals>, old name <sparkpost-analytics> */
 	bool process_subaccount_header, retain_subaccount_header;
 	bool privacy_sha1;
 	uint64_t upload_interval_s; /* ours; default 60 */
+	uint64_t uploads;	    /* ours: batches on their way at once; default 4 */
+	uint64_t max_event_age_s;   /* ours: or CONF_UNLIMITED; default 24h */
 	const char *ca_file;	    /* ours: certificates to trust instead of the system's */
 	bool confirm_batches;	    /* ours: ask later what became of each batch; default no */
 	uint64_t confirm_window_s;  /* ours: for how long; default 1h */
+};
+
+/* ---- where events go beside <signals> ---- */
+
+enum conf_sink_type { CONF_SINK_NONE, CONF_SINK_SPARKPOST, CONF_SINK_HTTP, CONF_SINK_FILE };
+
+struct conf_sink { /* <sink NAME> */
+	const char *name; /* lower case; never "signals", which is upload-url's */
+	struct conf_at at;
+	enum conf_sink_type type;
+	bool required;		  /* segments wait for it; default yes */
+	bool flat;		  /* one plain object a line, not {"msys":{...}}; default no */
+	bool gzip;		  /* default yes */
+	uint64_t max_event_age_s; /* older events are not sent; CONF_UNLIMITED but for SparkPost: 24h */
+
+	/* sparkpost, http */
+	const char *url;	   /* with {batch}, {segment}, {node}, {date} in path and query */
+	const char *api_key;	   /* goes into Authorization:; NULL: none */
+	const char *ca_file;	   /* NULL: the system's */
+	struct conf_texts headers; /* "Name: value" */
+	uint64_t uploads;	   /* batches on their way at once; default 4 */
+
+	/* file */
+	const char *directory;
+	uint64_t max_size;     /* bytes of an archive as it is on disk; default 100M */
+	uint64_t rotate_s;     /* age at which an archive is closed; default 1d */
+	uint64_t keep_files;   /* closed archives, or CONF_UNLIMITED; default that */
+	uint64_t keep_s;       /* age of archives, or CONF_UNLIMITED; default that */
 };
 
 /* ---- virtual MTAs and pools ---- */
@@ -400,6 +430,8 @@ struct conf {
 	size_t n_domains;
 	struct conf_domain *domains;
 	struct conf_signals signals;
+	size_t n_sinks;
+	struct conf_sink *sinks;
 	struct conf_enable_signals enable_signals;
 	const struct conf_rewrite_list *rewrite_list; /* global */
 	size_t n_filters;

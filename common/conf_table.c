@@ -57,6 +57,24 @@ static const struct conf_word zone_words[] = {
 	{ "utc", true },
 	{ NULL, 0 },
 };
+static const struct conf_word sink_type_words[] = {
+	{ "sparkpost", CONF_SINK_SPARKPOST },
+	{ "http", CONF_SINK_HTTP },
+	{ "file", CONF_SINK_FILE },
+	{ NULL, 0 },
+};
+static const struct conf_word format_words[] = {
+	/* is it flat? */
+	{ "msys", false },
+	{ "flat", true },
+	{ NULL, 0 },
+};
+static const struct conf_word compress_words[] = {
+	/* is it gzip? */
+	{ "gzip", true },
+	{ "none", false },
+	{ NULL, 0 },
+};
 static const struct conf_word on_error_words[] = {
 	{ "tempfail", CONF_TEMPFAIL },
 	{ "accept", CONF_ACCEPT },
@@ -189,6 +207,8 @@ const struct conf_row conf_rows[] = {
 	{ "api-key", S, T(api_key), AT(conf_signals, api_key), NULL, UPLOADER, SECRET, .help = "required: the key for the ingest API, 40 hexadecimal digits" },
 	{ "upload-url", S, T(upload_url), AT(conf_signals, upload_url), "https://api.sparkpost.com/api/v1/ingest/events", UPLOADER, 0, .help = "where events go; http:// only to a loopback address" },
 	{ "upload-interval", S, T(time), AT(conf_signals, upload_interval_s), "1m", UPLOADER, 0, 1, 86400, .help = "how often to look for segments, beside at once when one appears" },
+	{ "uploads", S, T(count), AT(conf_signals, uploads), "4", UPLOADER, 0, 1, 64, .help = "batches that may be on their way at once" },
+	{ "max-event-age", S, T(time_or_never), AT(conf_signals, max_event_age_s), "24h", UPLOADER, 0, 1, 3162240000ULL, .help = "events that are older are not sent but counted as expired, since SparkPost takes none of them; a collector of one's own takes any: never" },
 	{ "ca-file", S, T(path), AT(conf_signals, ca_file), NULL, UPLOADER, 0, .help = "certificates to trust instead of the system's" },
 	{ "confirm-batches", S, T(bool), AT(conf_signals, confirm_batches), "no", UPLOADER, 0, .help = "ask later what became of each batch; its segment stays until that is known" },
 	{ "confirm-window", S, T(time), AT(conf_signals, confirm_window_s), "1h", UPLOADER, 0, 1, 86400, .help = "for how long to ask before a batch counts as uploaded, unconfirmed" },
@@ -203,6 +223,23 @@ const struct conf_row conf_rows[] = {
 	{ "retain-x-sp-subaccount-id", S, T(bool), AT(conf_signals, retain_subaccount_header), "no", MILTER, 0, .help = "leave that header in the message" },
 	{ "privacy-policy", S, T(word_bool), AT(conf_signals, privacy_sha1), "retain", MILTER | UPLOADER, 0, .words = privacy_words, .help = "recipients in events: as they are, or as the SHA-1 of the lower-case address" },
 #undef S
+#define K CONF_IN_SINK
+	{ "type", K, T(word), AT(conf_sink, type), NULL, UPLOADER, 0, .words = sink_type_words, .help = "required: sparkpost: another ingest API, which answers each batch with an id; http: whatever takes a POST and answers it with 2xx, such as ClickHouse or Vector; file: archives in a directory" },
+	{ "required", K, T(bool), AT(conf_sink, required), "yes", UPLOADER, 0, .help = "keep segments until this sink has them; no: it gets what it can while segments wait for others, and what it has not had by then counts as purged" },
+	{ "url", K, T(sink_url), AT(conf_sink, url), NULL, UPLOADER, 0, .help = "sparkpost and http: where to; http:// only to a loopback address. In path and query {batch} is the batch's own name, the same when it is sent again, {segment} its segment, {node} the node-name, {date} the day (UTC); blanks become %20" },
+	{ "api-key", K, T(secret), AT(conf_sink, api_key), NULL, UPLOADER, SECRET, .help = "sparkpost and http: goes as it is into the header Authorization:" },
+	{ "header", K, T(http_header), AT(conf_sink, headers), NULL, UPLOADER, REPEAT | SECRET, .help = "sparkpost and http: a header of each request, in double quotes; one of the same name takes the place of signalpost's own" },
+	{ "ca-file", K, T(path), AT(conf_sink, ca_file), NULL, UPLOADER, 0, .help = "certificates to trust instead of the system's" },
+	{ "uploads", K, T(count), AT(conf_sink, uploads), "4", UPLOADER, 0, 1, 64, .help = "sparkpost and http: batches that may be on their way at once" },
+	{ "format", K, T(word_bool), AT(conf_sink, flat), "msys", UPLOADER, 0, .words = format_words, .help = "msys: lines as they are in the spool; flat: one object a line with event_class, type and the event's fields; timestamp, bounce_class, msg_size, num_retries and queue_time as numbers" },
+	{ "compress", K, T(word_bool), AT(conf_sink, gzip), "gzip", UPLOADER, 0, .words = compress_words, .help = "gzip or none" },
+	{ "max-event-age", K, T(time_or_never), AT(conf_sink, max_event_age_s), "24h with type sparkpost, never with the others", UPLOADER, COMPUTED, 1, 3162240000ULL, .help = "events that are older are not sent but counted as expired" },
+	{ "directory", K, T(path), AT(conf_sink, directory), NULL, UPLOADER, 0, .help = "file: where the archives are, NAME-TIME.ndjson or NAME-TIME.ndjson.gz; made if need be" },
+	{ "max-size", K, T(size), AT(conf_sink, max_size), "100M", UPLOADER, 0, 65536, 1ULL << 44, .help = "file: an archive of this size is closed, and a new one begun" },
+	{ "rotate", K, T(time), AT(conf_sink, rotate_s), "1d", UPLOADER, 0, 1, 31622400, .help = "file: an archive of this age is closed" },
+	{ "keep", K, T(count_or_unlimited), AT(conf_sink, keep_files), "unlimited", UPLOADER, 0, 1, 1000000, .help = "file: closed archives that are kept; the oldest go" },
+	{ "delete-after", K, T(time_or_never), AT(conf_sink, keep_s), "never", UPLOADER, 0, 60, 3162240000ULL, .help = "file: archives that have not been written to for so long are removed" },
+#undef K
 	{ "sender-or-from", CONF_IN_FILTER, T(sender_rule), AT(conf_signals_filter, n), NULL, MILTER, REPEAT, .help = "for mail whose Sender:, else From:, is in these domains; the most specific pattern wins, no match is off" },
 #define V CONF_IN_VMTA
 	{ "smtp-source-host", V, T(source_host), SPAN(conf_vmta, source_ip, source_host), NULL, MILTER | MTA, 0, .help = "address to send from, and the HELO name; the address is sending_ip in events" },
@@ -324,6 +361,7 @@ const struct conf_tag conf_tags[] = {
 	{ "domain-key-list", CONF_IN_KEY_LIST, CONF_TAG_NAME, IN(GLOBAL), sizeof(struct conf_domain_keys), false, true, MILTER, 0, "DKIM keys that several virtual MTAs use" },
 	{ "signals", CONF_IN_SIGNALS, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_signals), false, false, MILTER | UPLOADER, 0, "events and where they go" },
 	{ "sparkpost-analytics", CONF_IN_SIGNALS, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_signals), false, false, MILTER | UPLOADER, 0, "old name of <signals>" },
+	{ "sink", CONF_IN_SINK, CONF_TAG_NAME, IN(GLOBAL), sizeof(struct conf_sink), false, true, UPLOADER, 0, "one more place where events go, beside upload-url, which is the sink of the name signals. Each has its own cursor: one that is slow or dead doesn't hold up the others" },
 	{ "signals-filter", CONF_IN_FILTER, CONF_TAG_NAME, IN(GLOBAL), sizeof(struct conf_signals_filter), false, true, MILTER, 0, "for enable-signals: on or off by the sender's domain" },
 	{ "virtual-mta", CONF_IN_VMTA, CONF_TAG_NAME, IN(GLOBAL), sizeof(struct conf_vmta), false, true, MILTER | MTA, 0, "a way out: source address, keys, settings" },
 	{ "virtual-mta-pool", CONF_IN_POOL, CONF_TAG_NAME, IN(GLOBAL), sizeof(struct conf_pool), false, true, MILTER | MTA, 0, "several virtual MTAs that are used in turn" },

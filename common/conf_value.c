@@ -978,6 +978,74 @@ parse_upload_url(struct conf_value *v, void *out, struct err *e)
 	return store_text(v, arg(v, 0)->text, out);
 }
 
+/* What a sink's URL may have in braces. */
+static bool
+is_variable(struct slice s)
+{
+	static const char *const names[] = { "batch", "segment", "node", "date" };
+
+	for (size_t i = 0; i < COUNT(names); i++)
+		if (slice_eq(s, slice_str(names[i])))
+			return true;
+	return false;
+}
+
+/* A URL as for upload-url, with variables and blanks behind the host. */
+static int
+parse_sink_url(struct conf_value *v, void *out, struct err *e)
+{
+	struct slice url = arg(v, 0)->text;
+	size_t host = slice_find(url, ':') + 3, i = host;
+	struct buf plain;
+	int rc;
+
+	while (i < url.len && strchr("/?#", url.p[i]) == NULL)
+		i++;
+	buf_init(&plain, CONF_LINE_MAX);
+	buf_add(&plain, slice_head(url, i));
+	for (; i < url.len; i++) {
+		struct slice rest = slice_skip(url, i + 1);
+		size_t end = slice_find(rest, '}');
+
+		if (url.p[i] == ' ') {
+			buf_adds(&plain, "%20");
+		} else if (url.p[i] != '{') {
+			buf_addc(&plain, url.p[i]);
+		} else if (end < rest.len && is_variable(slice_head(rest, end))) {
+			buf_add(&plain, slice_head(slice_skip(url, i), end + 2));
+			i += end + 1;
+		} else {
+			buf_free(&plain);
+			return err_set(e, "unknown variable in the URL: there are {batch}, "
+					  "{segment}, {node} and {date}");
+		}
+	}
+	rc = conf_upload_url_check(buf_slice(&plain), e);
+	if (rc == 0)
+		rc = store_text(v, buf_slice(&plain), out);
+	buf_free(&plain);
+	return rc;
+}
+
+/* "Name: value" */
+static int
+parse_http_header(struct conf_value *v, void *out, struct err *e)
+{
+	struct slice s = arg(v, 0)->text;
+	size_t colon = slice_find(s, ':');
+
+	if (colon == s.len || colon == 0)
+		return unexpected(e);
+	if (check_header(slice_head(s, colon), e) < 0)
+		return -1;
+	if (slice_eqi(slice_head(s, colon), SLICE_LIT("content-length")) ||
+	    slice_eqi(slice_head(s, colon), SLICE_LIT("transfer-encoding")) ||
+	    slice_eqi(slice_head(s, colon), SLICE_LIT("content-encoding")) ||
+	    slice_eqi(slice_head(s, colon), SLICE_LIT("host")))
+		return err_set(e, "%.*s: is not to be changed", SLICE_FMT(slice_head(s, colon)));
+	return store_text(v, s, out);
+}
+
 /*
  * "host", "http://host[:port]", "https://host[:port]". Every tracked link begins
  * so, in any part of a mail: only what needs no escaping anywhere.
@@ -1413,6 +1481,10 @@ TYPE(auth_rate, "{unlimited | 0 | N/TIME}", "unlimited, 0 or a rate like 1/min, 
 TYPE(api_key, "KEY", "exactly 40 hexadecimal digits", 1, 1, 0, TEXT_SIZE, parse_api_key);
 TYPE(upload_url, "URL", "a URL with https://, or http:// to a loopback address", 1, 1, 0, 0,
     parse_upload_url);
+TYPE(sink_url, "URL", "a URL with https://, or http:// to a loopback address", 1, 1, 0, 0,
+    parse_sink_url);
+TYPE(http_header, "\"NAME: VALUE\"", "\"NAME: VALUE\" in double quotes", 1, 1, 0, TEXT_SIZE,
+    parse_http_header);
 TYPE(socket, "{unix:PATH | inet:PORT@HOST}", "unix:/PATH or inet:PORT@HOST", 1, 1, 0, 0,
     parse_socket);
 TYPE(mode, "MODE", "an octal mode like 0660", 1, 1, 0, 0, parse_mode);
