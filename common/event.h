@@ -100,6 +100,13 @@ int64_t event_id_for(enum event_type type, struct slice message_id, struct slice
 int event_json(const struct event *ev, struct buf *out, struct err *e);
 
 /*
+ * The same as one flat object, for receivers that know tables: event_class and type first, then
+ * the fields; those that are numbers by nature are JSON numbers, but for event_id, which
+ * is more than a double can hold.
+ */
+int event_flat(const struct event *ev, struct buf *out, struct err *e);
+
+/*
  * Read a line back. `store` owns the text that the slices point into (it is
  * cleared first). -1 and *e: no JSON, a wrong wrapper, an unknown type, a required
  * field missing, a known field of the wrong kind, rcpt_hash without rcpt_domain or

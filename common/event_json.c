@@ -82,18 +82,34 @@ field_value(struct event *ev, const struct event_field *f, struct json_object **
 	return 0;
 }
 
+/* In a flat object numbers are numbers, where a reader can hold them. */
+static struct json_object *
+plain_number(struct event *ev, const struct event_field *f, struct json_object *value)
+{
+	if (f->kind != EVENT_NUMBER || event_number(ev, f) == &ev->event_id)
+		return value;
+	json_object_put(value);
+	return json_object_new_int64(*event_number(ev, f));
+}
+
 static int
-fill(struct json_object *object, struct event *ev, struct err *e)
+fill(struct json_object *object, struct event *ev, bool flat, struct err *e)
 {
 	struct json_object *value;
 
+	if (flat)
+		json_object_object_add_ex(object, "event_class",
+		    json_object_new_string(event_class_name(event_class_of(ev->type))), ADD);
 	json_object_object_add_ex(
 	    object, "type", json_object_new_string(event_type_name(ev->type)), ADD);
 	for (size_t i = 0; i < event_field_count; i++) {
 		if (field_value(ev, &event_fields[i], &value, e) < 0)
 			return -1;
-		if (value != NULL)
-			json_object_object_add_ex(object, event_fields[i].name, value, ADD);
+		if (value == NULL)
+			continue;
+		if (flat)
+			value = plain_number(ev, &event_fields[i], value);
+		json_object_object_add_ex(object, event_fields[i].name, value, ADD);
 	}
 	return 0;
 }
@@ -128,9 +144,26 @@ event_json(const struct event *ev, struct buf *out, struct err *e)
 	object = json_object_new_object();
 	json_object_object_add_ex(line, "msys", msys, ADD);
 	json_object_object_add_ex(msys, event_class_name(event_class_of(ev->type)), object, ADD);
-	rc = fill(object, &copy, e);
+	rc = fill(object, &copy, false, e);
 	if (rc == 0)
 		rc = print(line, out, e);
 	json_object_put(line);
+	return rc;
+}
+
+int
+event_flat(const struct event *ev, struct buf *out, struct err *e)
+{
+	struct json_object *object;
+	struct event copy = *ev;
+	int rc;
+
+	if (event_check(ev, e) < 0)
+		return -1;
+	object = json_object_new_object();
+	rc = fill(object, &copy, true, e);
+	if (rc == 0)
+		rc = print(object, out, e);
+	json_object_put(object);
 	return rc;
 }

@@ -39,6 +39,11 @@ static const char schema[] =
     "  gone INTEGER NOT NULL DEFAULT 0);"
     "CREATE INDEX oldest ON segment (oldest) WHERE gone = 0 AND oldest > 0;"
     "CREATE INDEX gone ON segment (id) WHERE gone = 1;"
+    "CREATE TABLE archive ("
+    "  sink INTEGER PRIMARY KEY,"
+    "  name TEXT NOT NULL,"
+    "  offset INTEGER NOT NULL,"
+    "  began INTEGER NOT NULL);"
     "CREATE TABLE cursor (" /* absent: at the beginning */
     "  segment INTEGER NOT NULL,"
     "  sink INTEGER NOT NULL,"
@@ -93,6 +98,9 @@ static const char *const statements[LEDGER_STATEMENTS] = {
 	[LEDGER_SETTLED] = "SELECT id FROM segment WHERE gone = 0 AND id > ?1"
 			   " AND EXISTS (SELECT 1 FROM sink WHERE retired = 0 AND required)"
 			   " AND NOT EXISTS (" NEEDED_BY("segment.id") ") ORDER BY id LIMIT 1",
+	[LEDGER_ARCHIVE] = "SELECT name, offset, began FROM archive WHERE sink = ?1",
+	[LEDGER_SET_ARCHIVE] = "INSERT OR REPLACE INTO archive (sink, name, offset, began)"
+			       " VALUES (?1, ?4, ?2, ?3)",
 	[LEDGER_ENTER] = "INSERT OR IGNORE INTO segment (name, events, bytes, oldest)"
 			 " VALUES (?, ?, ?, ?)",
 	[LEDGER_GREW] = "UPDATE segment SET events = events + ?2, bytes = bytes + ?3"
@@ -514,4 +522,28 @@ ledger_recount(struct ledger *l, int64_t sink, enum ledger_fate from, enum ledge
 	v[1 + from] -= (int64_t)n;
 	v[1 + to] += (int64_t)n;
 	return ledger_run(l, LEDGER_SINK_COUNT, COUNT(v), v, e);
+}
+
+int
+ledger_archive(struct ledger *l, int64_t sink, struct ledger_archive *out, struct err *e)
+{
+	sqlite3_stmt *st = ledger_bind(l, LEDGER_ARCHIVE, 1, &sink);
+	int rc = ledger_step(l, LEDGER_ARCHIVE, e);
+
+	if (rc > 0) {
+		ledger_text(st, 0, out->name, sizeof(out->name));
+		out->offset = (uint64_t)sqlite3_column_int64(st, 1);
+		out->began_s = sqlite3_column_int64(st, 2);
+	}
+	ledger_reset(l, LEDGER_ARCHIVE);
+	return rc;
+}
+
+int
+ledger_set_archive(
+    struct ledger *l, int64_t sink, const struct ledger_archive *a, struct err *e)
+{
+	sqlite3_bind_text(l->stmt[LEDGER_SET_ARCHIVE], 4, a->name, -1, SQLITE_STATIC);
+	return ledger_run(l, LEDGER_SET_ARCHIVE, 3,
+	    (const int64_t[]){ sink, (int64_t)a->offset, a->began_s }, e);
 }

@@ -98,6 +98,19 @@ int ledger_counts(struct ledger *l, int64_t sink, struct ledger_counts *out, str
 int ledger_recount(struct ledger *l, int64_t sink, enum ledger_fate from, enum ledger_fate to,
     uint64_t n, struct err *e);
 
+/*
+ * A sink that writes files: which it writes, since when, and how much of it is durable and
+ * belongs to what has been counted. Set in the transaction that advances. 1, 0: none; -1.
+ */
+struct ledger_archive {
+	char name[128];
+	uint64_t offset;
+	int64_t began_s;
+};
+int ledger_archive(struct ledger *l, int64_t sink, struct ledger_archive *out, struct err *e);
+int ledger_set_archive(
+    struct ledger *l, int64_t sink, const struct ledger_archive *a, struct err *e);
+
 /* ---- segments ---- */
 
 struct ledger_segment {

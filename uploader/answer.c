@@ -18,7 +18,7 @@ static const struct {
 	    "between" },
 	{ 300, 399, ANSWER_SLOW,
 	    "redirects are not followed: give the final address as upload-url" },
-	{ 400, 400, ANSWER_BATCH, NULL },
+	{ 400, 400, ANSWER_REFUSED, NULL },
 	{ 401, 401, ANSWER_SLOW, "check api-key" },
 	{ 403, 403, ANSWER_SLOW,
 	    "the api-key needs the right \"Incoming Events: Write\", and the account event "
@@ -27,9 +27,10 @@ static const struct {
 	{ 407, 407, ANSWER_SLOW, "the proxy wants a user: check https_proxy in the environment" },
 	{ 408, 408, ANSWER_LATER, NULL },
 	{ 410, 410, ANSWER_SLOW, "check upload-url" },
-	{ 413, 413, ANSWER_BATCH, "the endpoint takes less: make segment-size smaller" },
+	{ 413, 413, ANSWER_TOO_LARGE,
+	    "the endpoint takes less at once: the next go in smaller parts" },
 	{ 415, 415, ANSWER_SLOW, "check upload-url: what is there does not take gzipped NDJSON" },
-	{ 422, 422, ANSWER_BATCH, NULL },
+	{ 422, 422, ANSWER_REFUSED, NULL },
 };
 
 /*
@@ -128,7 +129,7 @@ quote_errors(struct json_object *root, struct slice secret, struct answer *out)
 }
 
 void
-answer_read(long status, struct slice body, struct slice secret, struct answer *out)
+answer_read(long status, struct slice body, struct slice secret, bool needs_id, struct answer *out)
 {
 	struct json_object *root = parse(body);
 	struct slice id;
@@ -141,7 +142,7 @@ answer_read(long status, struct slice body, struct slice secret, struct answer *
 			break;
 		}
 	id = text_member(member(root, "results", json_type_object), "id");
-	if (status == 200 && id.len > 0) {
+	if (needs_id ? status == 200 && id.len > 0 : status >= 200 && status <= 299) {
 		out->verdict = ANSWER_DONE;
 		out->advice = NULL;
 		quote(out->id, ANSWER_ID_MAX, id, secret);

@@ -1,127 +1,246 @@
 #include "uploader/batch.h"
 
-#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
+
+#include "common/event.h"
+#include "common/xalloc.h"
+#include "uploader/lines.h"
 
 #define CHUNK 65536
 #define GZIP  16 /* zlib: added to the window bits, a gzip header and trailer */
 
-/* One chunk of input through the compressor; Z_FINISH at the end. */
-static int
-compress_chunk(z_stream *z, int flush, struct buf *body, struct err *e)
+void
+batch_init(struct batch *b)
 {
-	unsigned char out[CHUNK];
+	*b = (struct batch){ .state = BATCH_NOTHING };
+	buf_init(&b->body, BATCH_BODY_MAX);
+}
 
-	do {
-		z->next_out = out;
-		z->avail_out = sizeof(out);
-		if (deflate(z, flush) == Z_STREAM_ERROR)
-			return err_set(e, "zlib: %s", z->msg != NULL ? z->msg : "stream error");
-		buf_add(body, (struct slice){ (const char *)out, sizeof(out) - z->avail_out });
-		if (body->full)
-			return err_set(e, "more than %zu bytes after compression", body->max);
-	} while (z->avail_out == 0);
+void
+batch_free(struct batch *b)
+{
+	buf_free(&b->body);
+	free(b->bad);
+	*b = (struct batch){ .state = BATCH_NOTHING };
+}
+
+/* ---- the body ---- */
+
+struct body {
+	struct batch *b;
+	bool gzip;
+	z_stream z;
+	struct buf plain; /* lines that are not in the body yet */
+};
+
+static int
+body_open(struct body *o, struct batch *b, bool gzip)
+{
+	*o = (struct body){ .b = b, .gzip = gzip };
+	buf_init(&o->plain, BUF_NO_LIMIT); /* emptied at CHUNK, and a line is bounded */
+	if (gzip && deflateInit2(&o->z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + GZIP,
+			MAX_MEM_LEVEL - 1, Z_DEFAULT_STRATEGY) != Z_OK) {
+		return err_set(&b->why, "zlib: %s", o->z.msg != NULL ? o->z.msg : "no memory");
+	}
 	return 0;
 }
 
-static bool
-is_blank(const unsigned char *p, size_t n)
+static void
+body_close(struct body *o)
 {
-	while (n > 0 && (*p == '\n' || *p == '\r' || *p == ' ' || *p == '\t')) {
-		p++;
-		n--;
-	}
-	return n == 0;
+	if (o->gzip)
+		deflateEnd(&o->z);
+	buf_free(&o->plain);
 }
 
-/* Reads to the end of the file even if it grew since fstat(): up to the limit. */
-static enum batch_result
-compress_file(int fd, z_stream *z, struct buf *body, struct err *e)
+/* Through the compressor; Z_FINISH at the end. */
+static int
+body_flush(struct body *o, int flush)
 {
-	unsigned char in[CHUNK];
-	size_t total = 0;
-	bool blank = true;
-	ssize_t n;
+	struct buf *body = &o->b->body;
 
-	while ((n = read(fd, in, sizeof(in))) != 0) {
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0) {
-			err_text(e, errno, "read");
-			return BATCH_BAD;
-		}
-		total += (size_t)n;
-		if (total > BATCH_SEGMENT_MAX) {
-			err_text(e, 0, "more than %zu bytes", BATCH_SEGMENT_MAX);
-			return BATCH_BAD;
-		}
-		blank = blank && is_blank(in, (size_t)n);
-		z->next_in = in;
-		z->avail_in = (uInt)n;
-		if (compress_chunk(z, Z_NO_FLUSH, body, e) < 0)
-			return BATCH_BAD;
+	if (!o->gzip) {
+		buf_add(body, buf_slice(&o->plain));
+	} else {
+		o->z.next_in = (unsigned char *)o->plain.p;
+		o->z.avail_in = (uInt)o->plain.len;
+		do {
+			unsigned char out[CHUNK];
+
+			o->z.next_out = out;
+			o->z.avail_out = sizeof(out);
+			if (deflate(&o->z, flush) == Z_STREAM_ERROR)
+				return err_set(&o->b->why, "zlib: %s",
+				    o->z.msg != NULL ? o->z.msg : "stream error");
+			buf_add(body,
+			    (struct slice){ (const char *)out, sizeof(out) - o->z.avail_out });
+		} while (o->z.avail_out == 0);
 	}
-	if (blank)
-		return BATCH_EMPTY;
-	return compress_chunk(z, Z_FINISH, body, e) < 0 ? BATCH_BAD : BATCH_READY;
+	buf_clear(&o->plain);
+	return body->full ? err_set(&o->b->why, "more than %zu bytes in a batch", body->max) : 0;
 }
 
-static enum batch_result
-make_from(int fd, struct buf *body, struct stat *st, struct err *e)
-{
-	z_stream z = { 0 };
-	enum batch_result rc;
+/* ---- the lines ---- */
 
-	if (fstat(fd, st) < 0) {
-		err_text(e, errno, "stat");
-		return BATCH_BAD;
-	}
-	if (!S_ISREG(st->st_mode)) {
-		err_text(e, 0, "not a regular file");
-		return BATCH_BAD;
-	}
-	if (deflateInit2(&z, Z_DEFAULT_COMPRESSION, Z_DEFLATED, MAX_WBITS + GZIP, MAX_MEM_LEVEL - 1,
-		Z_DEFAULT_STRATEGY) != Z_OK) {
-		err_text(e, 0, "zlib: %s", z.msg != NULL ? z.msg : "no memory");
-		return BATCH_BAD;
-	}
-	rc = compress_file(fd, &z, body, e);
-	deflateEnd(&z);
-	return rc;
+struct maker {
+	const struct batch_ask *ask;
+	struct batch *b;
+	struct body body;
+	struct buf store; /* the event that is being read */
+	size_t bytes;     /* of lines in the body */
+};
+
+static void
+leave_out(struct batch *b, const struct line *line, const char *why)
+{
+	struct batch_bad *bad;
+
+	b->bad = xgrow(b->bad, b->n_bad, &b->room, sizeof(*b->bad));
+	bad = &b->bad[b->n_bad++];
+	*bad = (struct batch_bad){ .offset = line->offset, .len = line->len, .ended = line->ended };
+	snprintf(bad->why, sizeof(bad->why), "%s", why);
 }
 
-enum batch_result
-batch_make(int dirfd, const char *name, struct buf *body, struct stat *st, struct err *e)
+/* 1: it is in, or left out; 0: it does not fit any more; -1: b->why. */
+static int
+take_line(struct maker *m, const struct line *line)
 {
-	enum batch_result rc;
-	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	struct batch *b = m->b;
+	struct event ev;
+	struct err e;
 
-	buf_clear(body);
-	if (fd < 0 && errno == ENOENT)
-		return BATCH_GONE;
+	if (lines_is_blank(line->text) && !line->too_long)
+		return 1;
+	if (b->n_bad == BATCH_BAD_MAX || b->events == m->ask->max_events ||
+	    (b->events > 0 && m->bytes + line->text.len + 1 > m->ask->max_bytes))
+		return 0;
+	if (line->too_long)
+		err_text(&e, 0, "event line longer than %d bytes", EVENT_LINE_MAX);
+	if (line->too_long || event_read(line->text, &ev, &m->store, &e) < 0) {
+		leave_out(b, line, e.text);
+		return 1;
+	}
+	if (ev.timestamp < m->ask->oldest_s) {
+		b->expired++;
+		return 1;
+	}
+	if (!m->ask->flat) {
+		buf_add(&m->body.plain, line->text);
+		buf_addc(&m->body.plain, '\n');
+	} else if (event_flat(&ev, &m->body.plain, &e) < 0) {
+		leave_out(b, line, e.text);
+		return 1;
+	}
+	b->events++;
+	m->bytes += line->text.len + 1;
+	return m->body.plain.len < CHUNK || body_flush(&m->body, Z_NO_FLUSH) == 0 ? 1 : -1;
+}
+
+static int
+take_lines(struct maker *m, int fd)
+{
+	struct batch *b = m->b;
+	struct lines r;
+	struct line line;
+	int rc, taken = 1;
+
+	lines_open(&r, fd, b->offset);
+	while ((rc = lines_next(&r, &line, &b->why)) > 0 && (taken = take_line(m, &line)) > 0)
+		b->end = line.next;
+	lines_close(&r);
+	b->at_end = rc == 0;
+	return rc < 0 || taken < 0 ? -1 : 0;
+}
+
+void
+batch_make(struct batch *b, const struct batch_ask *ask)
+{
+	struct maker m = { .ask = ask, .b = b };
+	bool gone;
+	int fd;
+
+	buf_clear(&b->body);
+	b->body.full = false;
+	b->offset = b->end = ask->offset;
+	b->events = b->expired = 0;
+	b->n_bad = 0;
+	b->at_end = false;
+	fd = lines_open_file(ask->dirfd, ask->name, &gone, &b->size, &b->why);
 	if (fd < 0) {
-		if (errno == ELOOP)
-			err_text(e, 0, "not a regular file");
-		else
-			err_text(e, errno, "open");
-		return BATCH_BAD;
+		b->state = gone ? BATCH_GONE : BATCH_FAILED;
+		return;
 	}
-	rc = make_from(fd, body, st, e);
+	buf_init(&m.store, EVENT_LINE_MAX);
+	b->state = BATCH_FAILED;
+	if (body_open(&m.body, b, ask->gzip) == 0) {
+		if (take_lines(&m, fd) == 0 &&
+		    (b->events == 0 || body_flush(&m.body, Z_FINISH) == 0))
+			b->state = b->events > 0 ? BATCH_READY : BATCH_NOTHING;
+		body_close(&m.body);
+	}
+	buf_free(&m.store);
 	close(fd);
-	if (rc != BATCH_READY)
-		buf_clear(body);
-	return rc;
 }
 
-bool
-batch_unchanged(int dirfd, const char *name, const struct stat *st)
-{
-	struct stat now;
+/* ---- counting ---- */
 
-	if (fstatat(dirfd, name, &now, AT_SYMLINK_NOFOLLOW) < 0)
-		return errno == ENOENT;
-	return now.st_dev == st->st_dev && now.st_ino == st->st_ino && now.st_size == st->st_size &&
-	       now.st_mtim.tv_sec == st->st_mtim.tv_sec &&
-	       now.st_mtim.tv_nsec == st->st_mtim.tv_nsec;
+/* As we write it. In a string the quotes would have backslashes. */
+static void
+note_timestamp(struct slice line, int64_t *oldest)
+{
+	static const char mark[] = "\"timestamp\":\"";
+	const char *at = memmem(line.p, line.len, mark, sizeof(mark) - 1);
+	struct slice rest;
+	uint64_t n;
+
+	if (at == NULL)
+		return;
+	rest = slice_skip(line, (size_t)(at - line.p) + sizeof(mark) - 1);
+	if (slice_uint(slice_head(rest, slice_find(rest, '"')), INT64_MAX, &n) && n > 0 &&
+	    (*oldest == 0 || (int64_t)n < *oldest))
+		*oldest = (int64_t)n;
+}
+
+void
+batch_count(int dirfd, const char *name, struct batch_count *out)
+{
+	struct lines r;
+	struct line line;
+	bool gone;
+	int rc, fd;
+
+	*out = (struct batch_count){ .state = BATCH_FAILED };
+	fd = lines_open_file(dirfd, name, &gone, &out->bytes, &out->why);
+	if (fd < 0) {
+		out->state = gone ? BATCH_GONE : BATCH_FAILED;
+		return;
+	}
+	out->bytes = 0;
+	lines_open(&r, fd, 0);
+	while ((rc = lines_next(&r, &line, &out->why)) > 0) {
+		out->bytes = line.next;
+		if (lines_is_blank(line.text) && !line.too_long)
+			continue;
+		out->events++;
+		note_timestamp(line.text, &out->oldest_s);
+	}
+	lines_close(&r);
+	close(fd);
+	if (rc == 0)
+		out->state = out->events > 0 ? BATCH_READY : BATCH_NOTHING;
+}
+
+int64_t
+batch_size(int dirfd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
+		return -1;
+	return (int64_t)st.st_size;
 }

@@ -22,9 +22,10 @@ scan_open(struct scan *s, struct spool *sp, struct err *e)
 	struct buf path;
 	int rc = 0;
 
-	*s = (struct scan){ .sp = sp, .inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC) };
+	*s = (struct scan){ .sp = sp, .unread = true, .inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC) };
 	if (s->inotify < 0)
 		return err_errno(e, "inotify");
+	s->names = xcalloc((size_t)2 * SCAN_WINDOW, SPOOL_NAME_SIZE);
 	buf_init(&path, BUF_NO_LIMIT);
 	buf_printf(&path, "%s/events", spool_dir(sp));
 	/* A closed segment appears by rename or link: it is complete when it has its name. */
@@ -42,63 +43,122 @@ scan_close(struct scan *s)
 	for (size_t i = 0; i < s->n_strangers; i++)
 		free(s->strangers[i]);
 	free(s->strangers);
-	free(s->items);
+	free(s->names);
 	*s = (struct scan){ .inotify = -1 };
 }
 
-bool
+void
 scan_changed(struct scan *s)
 {
 	_Alignas(struct inotify_event) char events[16384];
-	bool changed = false;
+	const struct inotify_event *ev;
+	ssize_t n;
 
-	/* Which names they are does not matter, and some may have been dropped: the directory is
-	 * read. */
-	while (read(s->inotify, events, sizeof(events)) > 0)
-		changed = true;
-	return changed;
+	while ((n = read(s->inotify, events, sizeof(events))) > 0)
+		for (ssize_t at = 0; at < n; at += (ssize_t)(sizeof(*ev) + ev->len)) {
+			ev = (const void *)(events + at);
+			if ((ev->mask & IN_Q_OVERFLOW) != 0 || s->n == 2 * SCAN_WINDOW)
+				s->unread = true;
+			else if (ev->len > 0 && (ev->mask & IN_ISDIR) == 0 &&
+				 spool_is_segment(ev->name))
+				snprintf(s->names[s->n++], SPOOL_NAME_SIZE, "%s", ev->name);
+		}
 }
 
 static int
-by_name(const void *key, const void *item)
+by_name(const void *a, const void *b)
 {
-	return strcmp(key, ((const struct scan_item *)item)->name);
+	return strcmp(a, b);
 }
 
-struct scan_item *
-scan_find(struct scan *s, const char *name)
+/* The window is twice as long as it need be: the newer half goes. */
+static void
+keep_oldest(struct scan *s)
 {
-	if (s->n == 0)
-		return NULL;
-	return bsearch(name, s->items, s->n, sizeof(*s->items), by_name);
+	qsort(s->names, s->n, SPOOL_NAME_SIZE, by_name);
+	if (s->n > SCAN_WINDOW) {
+		s->behind += s->n - SCAN_WINDOW;
+		s->n = SCAN_WINDOW;
+	}
+}
+
+static int
+read_names(struct scan *s, DIR *dir, int (*known)(void *arg, const char *name), void *arg)
+{
+	const struct dirent *d;
+
+	s->n = s->at = s->behind = 0;
+	while ((d = readdir(dir)) != NULL) {
+		int rc;
+
+		/* File systems that don't say the kind are asked when the file is opened. */
+		if (!spool_is_segment(d->d_name) || (d->d_type != DT_REG && d->d_type != DT_UNKNOWN))
+			continue;
+		rc = known(arg, d->d_name);
+		if (rc < 0)
+			return -1;
+		if (rc > 0)
+			continue;
+		if (s->n == 2 * SCAN_WINDOW)
+			keep_oldest(s);
+		snprintf(s->names[s->n++], SPOOL_NAME_SIZE, "%s", d->d_name);
+	}
+	keep_oldest(s);
+	s->unread = s->behind > 0;
+	return 0;
+}
+
+/* A description of its own: a duplicate would share the read position. */
+static DIR *
+open_dir(const struct scan *s, struct err *e)
+{
+	int fd = openat(spool_events_fd(s->sp), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+
+	if (dir == NULL) {
+		err_text(e, errno, "%s/events", spool_dir(s->sp));
+		if (fd >= 0)
+			close(fd);
+	}
+	return dir;
 }
 
 int
-scan_read(struct scan *s, void (*found)(void *arg, const char *name), void *arg, struct err *e)
+scan_read(struct scan *s, bool all, int (*known)(void *arg, const char *name), void *arg,
+    struct err *e)
 {
-	struct scan_item *items;
-	char **names;
-	ssize_t n = spool_list(s->sp, &names, e);
+	DIR *dir;
+	int rc;
 
-	if (n < 0)
+	if (!all && (s->at < s->n || !s->unread))
+		return 0;
+	dir = open_dir(s, e);
+	if (dir == NULL)
 		return -1;
-	items = xcalloc((size_t)n + 1, sizeof(*items));
-	for (ssize_t i = 0; i < n; i++) {
-		const struct scan_item *old = scan_find(s, names[i]);
-
-		if (old != NULL)
-			items[i] = *old;
-		else
-			snprintf(items[i].name, sizeof(items[i].name), "%s", names[i]);
-		if (old == NULL)
-			found(arg, names[i]);
-		free(names[i]);
-	}
-	free(names);
-	free(s->items);
-	s->items = items;
-	s->n = (size_t)n;
+	rc = read_names(s, dir, known, arg);
+	closedir(dir);
+	if (rc < 0)
+		s->unread = true;
 	return 0;
+}
+
+const char *
+scan_next(struct scan *s)
+{
+	const char *name;
+
+	if (s->at == s->n)
+		return NULL;
+	name = s->names[s->at++];
+	if (s->at == s->n)
+		s->at = s->n = 0; /* the bytes stay until something new comes */
+	return name;
+}
+
+size_t
+scan_left(const struct scan *s)
+{
+	return s->n - s->at + s->behind;
 }
 
 /* True when the name had not been seen. */
@@ -118,14 +178,14 @@ remember_stranger(struct scan *s, const char *name)
 
 /* A segment is a regular file; a directory, a FIFO or a link of that name is not listed. */
 static bool
-belongs(int dirfd, const char *name)
+belongs(int dir, const char *name)
 {
 	struct stat st;
 
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "open") == 0)
 		return true;
 	return spool_is_segment(name) &&
-	       (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode));
+	       (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode));
 }
 
 int
@@ -133,59 +193,14 @@ scan_strangers(
     struct scan *s, void (*report)(void *arg, const char *name), void *arg, struct err *e)
 {
 	const struct dirent *d;
-	/* A description of its own: a duplicate would share the read position. */
-	int fd = openat(spool_events_fd(s->sp), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir;
+	DIR *dir = open_dir(s, e);
 
-	if (fd < 0)
-		return err_errno(e, "%s/events", spool_dir(s->sp));
-	dir = fdopendir(fd);
-	if (dir == NULL) {
-		int rc = err_errno(e, "%s/events", spool_dir(s->sp));
-
-		close(fd);
-		return rc;
-	}
+	if (dir == NULL)
+		return -1;
 	while ((d = readdir(dir)) != NULL) {
-		if (!belongs(fd, d->d_name) && remember_stranger(s, d->d_name))
+		if (!belongs(dirfd(dir), d->d_name) && remember_stranger(s, d->d_name))
 			report(arg, d->d_name);
 	}
 	closedir(dir);
 	return 0;
-}
-
-struct scan_item *
-scan_next(struct scan *s, int64_t now_ms, int64_t *wake_ms)
-{
-	*wake_ms = INT64_MAX;
-	for (size_t i = 0; i < s->n; i++) {
-		struct scan_item *item = &s->items[i];
-
-		if (item->state != SCAN_WAITS)
-			continue;
-		if (item->not_before_ms <= now_ms)
-			return item;
-		if (item->not_before_ms < *wake_ms)
-			*wake_ms = item->not_before_ms;
-	}
-	return NULL;
-}
-
-size_t
-scan_waiting(const struct scan *s)
-{
-	size_t n = 0;
-
-	for (size_t i = 0; i < s->n; i++)
-		n += s->items[i].state == SCAN_WAITS;
-	return n;
-}
-
-void
-scan_remove(struct scan *s, struct scan_item *item)
-{
-	size_t i = (size_t)(item - s->items);
-
-	s->n--;
-	memmove(item, item + 1, (s->n - i) * sizeof(*item));
 }

@@ -1,8 +1,8 @@
 /*
- * scan.h - what waits in the spool to be sent, oldest first.
+ * scan.h - what is new in the spool, oldest first, for the ledger.
  *
- * The queue mirrors the directory events/: scan_read() brings it up to date.
- * inotify says when that is worth it; the interval catches what inotify missed.
+ * inotify names what appears; the interval catches what inotify missed. However much
+ * waits, only a window of names is in memory: the oldest of those that are not known yet.
  */
 #ifndef UPLOADER_SCAN_H
 #define UPLOADER_SCAN_H
@@ -13,26 +13,16 @@
 
 #include "common/err.h"
 #include "common/spool.h"
-#include "uploader/backoff.h"
 
-enum scan_state {
-	SCAN_WAITS, /* to be sent, not before not_before_ms */
-	SCAN_SENT,  /* the endpoint has it, but it could not be removed */
-	SCAN_BAD,   /* it can't be read; logged */
-};
-
-struct scan_item {
-	char name[SPOOL_NAME_SIZE];
-	enum scan_state state;
-	int64_t not_before_ms;  /* monotonic; after a refusal of this segment alone */
-	struct backoff backoff; /* for the same */
-};
+#define SCAN_WINDOW 8192
 
 struct scan {
 	struct spool *sp;
 	int inotify;
-	size_t n;
-	struct scan_item *items; /* by name, which is by age */
+	bool unread; /* the directory has names that are not in the window */
+	size_t n, at;
+	char (*names)[SPOOL_NAME_SIZE]; /* of the window, 2 * SCAN_WINDOW of room; taken up to `at` */
+	size_t behind;                  /* names that did not fit, at the last reading */
 	size_t n_strangers, strangers_room;
 	char **strangers; /* names in events/ that are no segments, complained about already */
 };
@@ -41,26 +31,22 @@ struct scan {
 int scan_open(struct scan *s, struct spool *sp, struct err *e);
 void scan_close(struct scan *s);
 
-/* s->inotify is readable: take the events off it. True if the queue is to be read again. */
-bool scan_changed(struct scan *s);
+/* s->inotify is readable: what has appeared goes into the window. */
+void scan_changed(struct scan *s);
 
 /*
- * Bring the queue up to date: items that stay keep their state, those whose
- * file is gone go too. `found` is called for each that is new, oldest first.
- * Pointers to items are invalid afterwards. -1 and *e: the directory can't be read.
+ * Read the directory if the window is empty and names may be missing from it, or if `all`:
+ * those that `known` does not know. known() < 0 ends it. -1 and *e: the directory can't be read.
  */
-int scan_read(struct scan *s, void (*found)(void *arg, const char *name), void *arg, struct err *e);
+int scan_read(struct scan *s, bool all, int (*known)(void *arg, const char *name), void *arg,
+    struct err *e);
+
+/* The next name, or NULL. A name may come twice. */
+const char *scan_next(struct scan *s);
+size_t scan_left(const struct scan *s); /* names that are still to come, as far as is known */
 
 /* Report each thing in events/ that is neither a segment (a regular file) nor open/, once. */
 int scan_strangers(
     struct scan *s, void (*report)(void *arg, const char *name), void *arg, struct err *e);
-
-/* The oldest that waits and may be sent now; NULL: none, and *wake_ms is when one may be, or
- * INT64_MAX. */
-struct scan_item *scan_next(struct scan *s, int64_t now_ms, int64_t *wake_ms);
-size_t scan_waiting(const struct scan *s);
-
-struct scan_item *scan_find(struct scan *s, const char *name);
-void scan_remove(struct scan *s, struct scan_item *item);
 
 #endif

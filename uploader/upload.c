@@ -11,8 +11,8 @@
 #include "common/daemon.h"
 #include "common/xalloc.h"
 
-struct upload {
-	CURLM *multi;
+struct transfer {
+	struct upload *upload;
 	CURL *easy;
 	struct curl_slist *headers;
 	char curl_error[CURL_ERROR_SIZE];
@@ -20,9 +20,27 @@ struct upload {
 	bool plain;                     /* http:// */
 	size_t header_bytes;            /* of the answer */
 	bool too_long;                  /* the answer */
-	bool busy, finished;
 	struct upload_result result;
+	struct transfer *next, **at; /* in one of the lists */
 };
+
+struct upload {
+	CURLM *multi;
+	struct transfer *busy, *finished, **finished_end;
+	struct transfer *shown; /* whose result the caller looks at */
+	size_t n_busy;
+};
+
+static void
+transfer_free(struct transfer *t)
+{
+	if (t == NULL)
+		return;
+	curl_easy_cleanup(t->easy);
+	curl_slist_free_all(t->headers);
+	buf_free(&t->result.body);
+	free(t);
+}
 
 struct upload *
 upload_open(struct err *e)
@@ -34,10 +52,9 @@ upload_open(struct err *e)
 		return NULL;
 	}
 	u = xcalloc(1, sizeof(*u));
-	buf_init(&u->result.body, UPLOAD_ANSWER_MAX);
+	u->finished_end = &u->finished;
 	u->multi = curl_multi_init();
-	u->easy = curl_easy_init();
-	if (u->multi == NULL || u->easy == NULL) {
+	if (u->multi == NULL) {
 		err_text(e, 0, "libcurl can't be initialised");
 		upload_close(u);
 		return NULL;
@@ -48,14 +65,21 @@ upload_open(struct err *e)
 void
 upload_close(struct upload *u)
 {
+	struct transfer *t;
+
 	if (u == NULL)
 		return;
-	if (u->busy)
-		curl_multi_remove_handle(u->multi, u->easy);
-	curl_easy_cleanup(u->easy);
+	while ((t = u->busy) != NULL) {
+		u->busy = t->next;
+		curl_multi_remove_handle(u->multi, t->easy);
+		transfer_free(t);
+	}
+	while ((t = u->finished) != NULL) {
+		u->finished = t->next;
+		transfer_free(t);
+	}
+	transfer_free(u->shown);
 	curl_multi_cleanup(u->multi);
-	curl_slist_free_all(u->headers);
-	buf_free(&u->result.body);
 	free(u);
 	curl_global_cleanup();
 }
@@ -102,11 +126,11 @@ address_text(const struct sockaddr *sa, char *out, socklen_t size)
 static curl_socket_t
 open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
 {
-	struct upload *u = arg;
+	struct transfer *t = arg;
 
 	(void)purpose;
-	if (u->plain && !is_loopback(&to->addr)) {
-		address_text(&to->addr, u->refused, sizeof(u->refused));
+	if (t->plain && !is_loopback(&to->addr)) {
+		address_text(&to->addr, t->refused, sizeof(t->refused));
 		return CURL_SOCKET_BAD;
 	}
 	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
@@ -115,23 +139,23 @@ open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
 static size_t
 take_body(char *p, size_t size, size_t n, void *arg)
 {
-	struct upload *u = arg;
+	struct transfer *t = arg;
 
-	buf_add(&u->result.body, (struct slice){ p, size * n });
-	u->too_long = u->result.body.full;
-	return u->too_long ? 0 : size * n;
+	buf_add(&t->result.body, (struct slice){ p, size * n });
+	t->too_long = t->result.body.full;
+	return t->too_long ? 0 : size * n;
 }
 
 /* Nothing of them is kept here, but libcurl keeps what it is sent. */
 static size_t
 take_header(char *p, size_t size, size_t n, void *arg)
 {
-	struct upload *u = arg;
+	struct transfer *t = arg;
 
 	(void)p;
-	u->header_bytes += size * n;
-	u->too_long = u->header_bytes > UPLOAD_HEADER_MAX;
-	return u->too_long ? 0 : size * n;
+	t->header_bytes += size * n;
+	t->too_long = t->header_bytes > UPLOAD_HEADER_MAX;
+	return t->too_long ? 0 : size * n;
 }
 
 /* One part of a URL; free with curl_free(). NULL: there is none. */
@@ -183,70 +207,86 @@ is_plain(const char *url)
 }
 
 static void
-add_header(struct upload *u, const char *text)
+add_header(struct transfer *t, const char *text)
 {
-	struct curl_slist *l = curl_slist_append(u->headers, text);
+	struct curl_slist *l = curl_slist_append(t->headers, text);
 
 	if (l != NULL)
-		u->headers = l;
+		t->headers = l;
+}
+
+/* One of ours, unless the operator has given one of that name. */
+static void
+add_own(struct transfer *t, const struct upload_request *r, const char *name, const char *value)
+{
+	size_t len = strlen(name);
+	struct buf b;
+
+	for (size_t i = 0; i < r->n_headers; i++)
+		if (strncasecmp(r->headers[i], name, len) == 0 && r->headers[i][len] == ':')
+			return;
+	buf_init(&b, BUF_NO_LIMIT);
+	buf_printf(&b, "%s: %s", name, value);
+	add_header(t, buf_str(&b));
+	buf_free(&b);
 }
 
 static void
-make_headers(struct upload *u, const char *api_key)
+make_headers(struct transfer *t, const struct upload_request *r)
 {
-	struct buf b;
+	struct buf agent;
 
-	curl_slist_free_all(u->headers);
-	u->headers = NULL;
-	add_header(u, "Content-Type: application/x-ndjson");
-	add_header(u, "Content-Encoding: gzip");
-	add_header(u, "Expect:"); /* none: some endpoints never answer to 100-continue */
-	buf_init(&b, BUF_NO_LIMIT);
-	buf_printf(&b, "Authorization: %s", api_key);
-	add_header(u, buf_str(&b));
-	buf_clear(&b);
-	buf_printf(&b, "User-Agent: signalpost/%s", daemon_version());
-	add_header(u, buf_str(&b));
-	buf_free(&b);
+	for (size_t i = 0; i < r->n_headers; i++)
+		add_header(t, r->headers[i]);
+	add_own(t, r, "Content-Type", "application/x-ndjson");
+	if (r->gzip)
+		add_own(t, r, "Content-Encoding", "gzip");
+	add_header(t, "Expect:"); /* none: some endpoints never answer to 100-continue */
+	if (r->api_key != NULL)
+		add_own(t, r, "Authorization", r->api_key);
+	buf_init(&agent, 100);
+	buf_printf(&agent, "signalpost/%s", daemon_version());
+	add_own(t, r, "User-Agent", buf_str(&agent));
+	buf_free(&agent);
 }
 
 #define SET(option, value)                                                                         \
 	do                                                                                         \
 		if (rc == CURLE_OK)                                                                \
-			rc = curl_easy_setopt(u->easy, (option), (value));                         \
+			rc = curl_easy_setopt(t->easy, (option), (value));                         \
 	while (0)
 
 static CURLcode
-set_security(struct upload *u, const struct upload_target *t)
+set_security(struct transfer *t, const struct upload_request *r)
 {
 	CURLcode rc = CURLE_OK;
 
 	SET(CURLOPT_SSL_VERIFYPEER, 1L);
 	SET(CURLOPT_SSL_VERIFYHOST, 2L);
 	SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	if (t->ca_file != NULL)
-		SET(CURLOPT_CAINFO, t->ca_file);
+	if (r->ca_file != NULL)
+		SET(CURLOPT_CAINFO, r->ca_file);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
 	SET(CURLOPT_FOLLOWLOCATION, 0L); /* the key would go with it */
 	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
-	SET(CURLOPT_OPENSOCKETDATA, u);
+	SET(CURLOPT_OPENSOCKETDATA, t);
 	/* A proxy can reach neither our loopback nor, in plain text, anything that we would talk
 	 * to. */
-	if (u->plain || names_loopback(t->url))
+	if (t->plain || names_loopback(r->url))
 		SET(CURLOPT_PROXY, "");
 	return rc;
 }
 
 static CURLcode
-set_transfer(struct upload *u, const struct upload_target *t, struct slice body)
+set_transfer(struct transfer *t, const struct upload_request *r)
 {
 	CURLcode rc = CURLE_OK;
 
-	SET(CURLOPT_URL, t->url);
+	SET(CURLOPT_URL, r->url);
 	SET(CURLOPT_POST, 1L);
-	SET(CURLOPT_POSTFIELDS, body.p); /* not copied */
-	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)body.len);
-	SET(CURLOPT_HTTPHEADER, u->headers);
+	SET(CURLOPT_POSTFIELDS, r->body.p); /* not copied */
+	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len);
+	SET(CURLOPT_HTTPHEADER, t->headers);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	SET(CURLOPT_CONNECTTIMEOUT, (long)UPLOAD_CONNECT_TIMEOUT_S);
@@ -255,47 +295,62 @@ set_transfer(struct upload *u, const struct upload_target *t, struct slice body)
 	SET(CURLOPT_LOW_SPEED_TIME, (long)UPLOAD_STALL_S);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_QUICK_EXIT, 1L); /* a stop does not wait for a name server */
-	SET(CURLOPT_ERRORBUFFER, u->curl_error);
+	SET(CURLOPT_ERRORBUFFER, t->curl_error);
 	SET(CURLOPT_HEADERFUNCTION, take_header);
-	SET(CURLOPT_HEADERDATA, u);
+	SET(CURLOPT_HEADERDATA, t);
 	SET(CURLOPT_WRITEFUNCTION, take_body);
-	SET(CURLOPT_WRITEDATA, u);
+	SET(CURLOPT_WRITEDATA, t);
+	SET(CURLOPT_PRIVATE, t);
 	return rc;
 }
 
 #undef SET
 
-int
-upload_start(struct upload *u, const struct upload_target *t, struct slice body, struct err *e)
+static int
+begin(struct upload *u, struct transfer *t, const struct upload_request *r, struct err *e)
 {
 	CURLcode rc;
 
-	curl_easy_reset(u->easy); /* keeps connections and the DNS cache */
-	make_headers(u, t->api_key);
-	buf_clear(&u->result.body);
-	u->result.body.full = false;
-	u->result.status = 0;
-	u->result.retry_after_s = 0;
-	u->result.tls = false;
-	u->curl_error[0] = u->refused[0] = '\0';
-	u->too_long = u->finished = false;
-	u->header_bytes = 0;
-	u->plain = is_plain(t->url);
-	rc = set_security(u, t);
+	t->easy = curl_easy_init();
+	if (t->easy == NULL)
+		return err_set(e, "upload: no memory");
+	make_headers(t, r);
+	t->plain = is_plain(r->url);
+	rc = set_security(t, r);
 	if (rc == CURLE_OK)
-		rc = set_transfer(u, t, body);
+		rc = set_transfer(t, r);
 	if (rc != CURLE_OK)
 		return err_set(e, "upload: %s", curl_easy_strerror(rc));
-	if (curl_multi_add_handle(u->multi, u->easy) != CURLM_OK)
+	if (curl_multi_add_handle(u->multi, t->easy) != CURLM_OK)
 		return err_set(e, "upload: libcurl takes no transfer");
-	u->busy = true;
 	return 0;
 }
 
-bool
+int
+upload_start(struct upload *u, const struct upload_request *r, struct err *e)
+{
+	struct transfer *t = xcalloc(1, sizeof(*t));
+
+	t->upload = u;
+	t->result.owner = r->owner;
+	buf_init(&t->result.body, UPLOAD_ANSWER_MAX);
+	if (begin(u, t, r, e) < 0) {
+		transfer_free(t);
+		return -1;
+	}
+	t->next = u->busy;
+	t->at = &u->busy;
+	if (t->next != NULL)
+		t->next->at = &t->next;
+	u->busy = t;
+	u->n_busy++;
+	return 0;
+}
+
+size_t
 upload_busy(const struct upload *u)
 {
-	return u->busy;
+	return u->n_busy;
 }
 
 static bool
@@ -315,36 +370,42 @@ is_tls_trouble(CURLcode code)
 }
 
 static void
-finish(struct upload *u, CURLcode code)
+finish(struct transfer *t, CURLcode code)
 {
-	struct upload_result *r = &u->result;
+	struct upload_result *r = &t->result;
 	curl_off_t after = 0;
 	long os_errno = 0;
+	struct upload *u = t->upload;
 
-	curl_multi_remove_handle(u->multi, u->easy);
-	u->busy = false;
-	u->finished = true;
-	curl_easy_getinfo(u->easy, CURLINFO_RESPONSE_CODE, &r->status);
+	curl_multi_remove_handle(u->multi, t->easy);
+	*t->at = t->next;
+	if (t->next != NULL)
+		t->next->at = t->at;
+	u->n_busy--;
+	t->next = NULL;
+	*u->finished_end = t;
+	u->finished_end = &t->next;
+	curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &r->status);
 	/* Who refuses early hangs up on the rest of the batch: the refusal counts. A 200
 	 * without its whole answer is no answer. */
 	if (code == CURLE_OK || r->status >= 400) {
-		curl_easy_getinfo(u->easy, CURLINFO_RETRY_AFTER, &after);
+		curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &after);
 		r->retry_after_s = after;
 		return;
 	}
 	r->status = 0;
 	r->tls = is_tls_trouble(code);
 	if (code == CURLE_COULDNT_CONNECT) /* libcurl does not say why */
-		curl_easy_getinfo(u->easy, CURLINFO_OS_ERRNO, &os_errno);
-	if (u->refused[0] != '\0')
+		curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+	if (t->refused[0] != '\0')
 		err_text(&r->error, 0,
-		    "http:// goes to this host only, and this is %s: use https://", u->refused);
-	else if (u->too_long)
+		    "http:// goes to this host only, and this is %s: use https://", t->refused);
+	else if (t->too_long)
 		err_text(&r->error, 0, "the answer has more than %zu bytes, or %zu of headers",
 		    UPLOAD_ANSWER_MAX, UPLOAD_HEADER_MAX);
 	else
 		err_text(&r->error, (int)os_errno, "%s",
-		    u->curl_error[0] != '\0' ? u->curl_error : curl_easy_strerror(code));
+		    t->curl_error[0] != '\0' ? t->curl_error : curl_easy_strerror(code));
 }
 
 int
@@ -361,7 +422,8 @@ upload_poll(struct upload *u, struct pollfd *fds, unsigned n, int timeout_ms, st
 		extra[i] = (struct curl_waitfd){ .fd = fds[i].fd, .events = CURL_WAIT_POLLIN };
 	/* First let it go on: what has just been added has no descriptor to wait for yet. */
 	rc = curl_multi_perform(u->multi, &running);
-	if (rc == CURLM_OK && (running > 0 || !u->busy))
+	/* Not if one has just come to its end. */
+	if (rc == CURLM_OK && (size_t)running == u->n_busy)
 		rc = curl_multi_poll(u->multi, extra, n, timeout_ms, NULL);
 	if (rc == CURLM_OK)
 		rc = curl_multi_perform(u->multi, &running);
@@ -370,16 +432,26 @@ upload_poll(struct upload *u, struct pollfd *fds, unsigned n, int timeout_ms, st
 	for (unsigned i = 0; i < n; i++)
 		fds[i].revents = extra[i].revents;
 	while ((m = curl_multi_info_read(u->multi, &left)) != NULL)
-		if (m->msg == CURLMSG_DONE)
-			finish(u, m->data.result);
+		if (m->msg == CURLMSG_DONE) {
+			struct transfer *t = NULL;
+
+			curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, (char **)&t);
+			finish(t, m->data.result);
+		}
 	return 0;
 }
 
 const struct upload_result *
 upload_result(struct upload *u)
 {
-	if (!u->finished)
+	struct transfer *t = u->finished;
+
+	transfer_free(u->shown);
+	u->shown = t;
+	if (t == NULL)
 		return NULL;
-	u->finished = false;
-	return &u->result;
+	u->finished = t->next;
+	if (u->finished == NULL)
+		u->finished_end = &u->finished;
+	return &t->result;
 }

@@ -1,5 +1,5 @@
 /*
- * upload.h - one POST at a time over libcurl, without blocking.
+ * upload.h - POSTs over libcurl, several at once, without blocking.
  *
  * Certificates are always checked; only http and https; http only to this host,
  * which is checked again on the address that is really connected to; redirects
@@ -22,13 +22,19 @@
 #define UPLOAD_TIMEOUT_S         300
 #define UPLOAD_STALL_S           30 /* without a byte in either direction */
 
-struct upload_target {
+struct upload_request { /* the body is borrowed until the result is taken; the rest is copied */
 	const char *url;
-	const char *api_key;
-	const char *ca_file; /* NULL: the system's */
+	const char *api_key;        /* for Authorization:; NULL: none */
+	const char *ca_file;        /* NULL: the system's */
+	const char *const *headers; /* "Name: value", before our own of the same name */
+	size_t n_headers;
+	bool gzip;
+	struct slice body;
+	void *owner; /* comes back in the result */
 };
 
 struct upload_result {
+	void *owner;
 	long status;           /* HTTP; 0: there was no answer, `error` says why */
 	bool tls;              /* with status 0: the certificate or the TLS handshake was it */
 	int64_t retry_after_s; /* what the other side asks for; 0: nothing */
@@ -42,20 +48,17 @@ struct upload;
 struct upload *upload_open(struct err *e);
 void upload_close(struct upload *u); /* gives up what is under way; does not wait for DNS */
 
-/*
- * Begin to POST `body`, which must stay as it is until the result has been
- * taken; the target is copied. -1 and *e: a URL that is none, no such ca-file.
- */
-int upload_start(struct upload *u, const struct upload_target *t, struct slice body, struct err *e);
-bool upload_busy(const struct upload *u);
+/* Begin a POST. -1 and *e: a URL that is none, no such ca-file; there will be no result. */
+int upload_start(struct upload *u, const struct upload_request *r, struct err *e);
+size_t upload_busy(const struct upload *u); /* how many are under way */
 
 /*
- * Wait until something happens to the transfer or to `fds` (revents are set),
- * at most `timeout_ms`, and let the transfer go on. -1 and *e only if libcurl is broken.
+ * Wait until something happens to a transfer or to `fds` (revents are set),
+ * at most `timeout_ms`, and let transfers go on. -1 and *e only if libcurl is broken.
  */
 int upload_poll(struct upload *u, struct pollfd *fds, unsigned n, int timeout_ms, struct err *e);
 
-/* The result, once; NULL while there is none. Valid until the next upload_start(). */
+/* The next result; NULL: none yet. Valid until the next call. */
 const struct upload_result *upload_result(struct upload *u);
 
 /* "HOST:PORT" or "HOST" of a URL, for people: no user, no password, no path. */
