@@ -540,10 +540,9 @@ ledger_archive(struct ledger *l, int64_t sink, struct ledger_archive *out, struc
 }
 
 int
-ledger_set_archive(
-    struct ledger *l, int64_t sink, const struct ledger_archive *a, struct err *e)
+ledger_set_archive(struct ledger *l, int64_t sink, const struct ledger_archive *a, struct err *e)
 {
 	sqlite3_bind_text(l->stmt[LEDGER_SET_ARCHIVE], 4, a->name, -1, SQLITE_STATIC);
-	return ledger_run(l, LEDGER_SET_ARCHIVE, 3,
-	    (const int64_t[]){ sink, (int64_t)a->offset, a->began_s }, e);
+	return ledger_run(
+	    l, LEDGER_SET_ARCHIVE, 3, (const int64_t[]){ sink, (int64_t)a->offset, a->began_s }, e);
 }

@@ -48,7 +48,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* Three digits, so that the corpus is text. */
 	status = (data[0] - '0') * 100L + (data[1] - '0') * 10L + (data[2] - '0');
 	body = (struct slice){ (const char *)data + 3, size - 3 };
-	answer_read(status, body, SLICE_LIT(KEY), &a);
+	answer_read(status, body, SLICE_LIT(KEY), false, &a);
+	check_text(a.id, ANSWER_ID_MAX);
+	if ((a.verdict == ANSWER_DONE) != (status >= 200 && status <= 299))
+		abort();
+	answer_read(status, body, SLICE_LIT(KEY), true, &a);
 	check_text(a.id, ANSWER_ID_MAX);
 	check_text(a.quote, ANSWER_QUOTE_MAX);
 	if (a.verdict == ANSWER_DONE && (status != 200 || a.id[0] == '\0' || a.advice != NULL))

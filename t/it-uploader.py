@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import ssl
 import struct
 import subprocess
@@ -20,15 +21,34 @@ import tempfile
 import threading
 import time
 import traceback
+import zlib
 
 BUILD = os.environ.get("builddir", ".")
 PROGRAM = os.environ.get("UPLOADER", os.path.join(BUILD, "signalpost-uploader"))
 KEY = "0123456789abcdef0123456789abcdef01234567"
-LINE = ('{"msys":{"message_event":{"type":"reception","event_id":"%d","timestamp":"1785844800",'
+LINE = ('{"msys":{"message_event":{"type":"reception","event_id":"%s","timestamp":"%d",'
         '"message_id":"000040d4716a5b1c9e02","rcpt_to":"anna@example.net","recv_method":"esmtp",'
         '"friendly_from":"news@brand.example","msg_from":"b@bounces.brand.example",'
-        '"routing_domain":"example.net","sending_ip":"192.0.2.10","subject":"Spring sale",'
+        '"routing_domain":"example.net","sending_ip":"192.0.2.10","subject":"%s",'
         '"subaccount_id":0}}}\n')
+
+
+def event(word, age=0):
+    """A whole event; the word is its subject."""
+    return LINE % (zlib.crc32(str(word).encode()), time.time() - age, word)
+
+
+def events(text):
+    """Each line a whole event, but for those that are JSON, or torn, or blank, already."""
+    return "".join(n if not n.strip() or n[0] == "{" or not n.endswith("\n") else event(n[:-1])
+                   for n in text.splitlines(True))
+
+
+def words(text):
+    """The other way round."""
+    return re.sub(r'\{"msys.*"subject":"([^"]*)".*\}', r"\1", text)
+
+
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
 
 run = failed = 0
@@ -171,7 +191,7 @@ class Endpoint(http.server.ThreadingHTTPServer):
         self.server_close()
 
     def texts(self):
-        return [r["text"] for r in self.seen]
+        return [words(r["text"]) for r in self.seen]
 
 
 # ---- the uploader ----
@@ -244,13 +264,12 @@ class Uploader:
     def says(self, pattern, seconds=10.0):
         return wait(lambda: re.search(pattern, self.text()), seconds)
 
-    def put(self, text=None, name=None):
+    def put(self, text=None, name=None, raw=False):
         """A closed segment, as the milter leaves it: renamed into place when it is whole."""
         if name is None:
             name = "sp1-%016X.json" % self.next
             self.next += 1
-        if text is None:
-            text = LINE % self.next
+        text = event(self.next) if text is None else text if raw else events(text)
         tmp = os.path.join(self.spool, "putting")
         with open(tmp, "w") as f:
             f.write(text)
@@ -259,6 +278,35 @@ class Uploader:
 
     def left(self):
         return sorted(n for n in os.listdir(self.events) if n != "open")
+
+    def rejected(self):
+        """The lines that are kept in rejected/, a text for each file."""
+        path = os.path.join(self.spool, "rejected")
+        return [open(os.path.join(path, n), errors="replace").read() for n in sorted(os.listdir(path))
+                if n.endswith(".json")]
+
+    def fates(self):
+        """What the ledger counts for each sink, once all is settled:
+        made, uploaded, waiting, purged, rejected, expired."""
+        db = sqlite3.connect("file:%s?mode=ro" % os.path.join(self.spool, "ledger.db"), uri=True)
+        try:
+            def look():
+                db.execute("BEGIN")
+                rows = db.execute("SELECT id, name, made, uploaded, purged, rejected, expired FROM sink"
+                                  " WHERE retired = 0").fetchall()
+                found = {}
+                for k, name, made, uploaded, purged, rejected, expired in rows:
+                    waiting = sum(n for file, n in db.execute(
+                        "SELECT s.name, s.events - coalesce(c.taken, 0) FROM segment s LEFT JOIN cursor c"
+                        " ON c.segment = s.id AND c.sink = ? WHERE gone = 0 AND coalesce(done, 0) = 0", (k,))
+                        if os.path.exists(os.path.join(self.events, file)))
+                    found[name] = (made, uploaded, waiting, purged, rejected, expired)
+                db.execute("ROLLBACK")
+                return found
+            wait(lambda: all(f[0] == sum(f[1:]) for f in look().values()), 5)
+            return look()
+        finally:
+            db.close()
 
     def empty(self, seconds=10.0):
         return wait(lambda: not self.left(), seconds)
@@ -319,7 +367,8 @@ def t_request():
     # A proxy that isn't there: nothing on this host is asked of it.
     dead = "http://127.0.0.1:1"
     u = Uploader(e.url(), env={"http_proxy": dead, "https_proxy": dead, "all_proxy": dead})
-    u.put("one\ntwo\n")
+    text = event("one") + event("two")
+    u.put(text)
     ok(u.empty(), "sent without the environment's proxy", u.text())
     r = e.seen[0]
     h = r["headers"]
@@ -330,7 +379,7 @@ def t_request():
     ok(re.fullmatch(r"signalpost/[0-9A-Za-z.]+", h["User-Agent"]), "User-Agent", h)
     ok(len(h.get_all("Content-Type")) == 1, "each header once", h)
     ok(r["path"] == "/api/v1/ingest/events", "the path", r["path"])
-    ok(r["text"] == "one\ntwo\n", "the segment's bytes", r["text"])
+    ok(r["text"] == text, "the segment's bytes", r["text"])
     ok(r["body"][4:8] == b"\0\0\0\0", "no time in the gzip header")
     u.stop()
     e.close()
@@ -358,9 +407,6 @@ def t_trouble():
         ("no HTTP", lambda h: h.wfile.write(b"220 mail.example.com ESMTP\r\n"),
          "127.0.0.1:\\d+: .*; next try"),
         ("reset", reset, "127.0.0.1:\\d+: .*; next try"),
-        ("400", error(400, "bad batch"), 'HTTP 400 "bad batch";'),
-        ("413", answer(413, ""), "HTTP 413 \\(the endpoint takes less"),
-        ("422", answer(422, ""), "HTTP 422;"),
         ("words of several lines", error(500, "a\nb\x1b[31m\x00c"), 'HTTP 500 "a\\?b\\?\\[31m\\?c"'),
     ]
     for what, act, want in rows:
@@ -434,17 +480,57 @@ def t_retry_after():
     e.close()
 
 
+def picky(status, poison="poison"):
+    """Refuses whatever has a certain word in it."""
+    return lambda h: (error(status, "no") if poison in h.server.seen[-1]["text"] else taken)(h)
+
+
 def t_one_bad_batch():
     """A batch that the endpoint refuses does not hold up the others."""
-    e = Endpoint(usual=lambda h: (error(400, "no") if "poison" in h.server.seen[-1]["text"] else taken)(h))
-    u = Uploader(e.url(), start=False)
+    e = Endpoint(usual=picky(400))
+    u = Uploader(e.url(), start=False, extra="  uploads 1\n")
     first = u.put("poison\n")
     for n in range(5):
         u.put("good %d\n" % n)
     u.start()
-    ok(wait(lambda: u.left() == [first], 15), "five pass, one stays", u.text())
+    ok(u.empty(15), "five pass, one is refused for good", u.text())
     good = [t for t in e.texts() if t != "poison\n"]
     ok(good == ["good %d\n" % n for n in range(5)], "in their order", e.texts())
+    ok(u.text().count('error: %s: 1 event refused by 127' % first) == 1 and 'HTTP 400 "no"' in u.text(),
+       "said", u.text())
+    ok([words(t) for t in u.rejected()] == ["poison\n"], "and kept", u.rejected())
+    ok("Transferred " + first not in u.text(), "not called transferred", u.text())
+    ok(u.fates() == {"signals": (6, 5, 0, 0, 1, 0)}, "in the ledger", u.fates())
+    u.stop()
+    e.close()
+
+
+def t_parts():
+    """Good events pass although a line in their batch is refused; a batch too large goes in parts."""
+    for status, bad in ((400, (17,)), (422, (0, 1, 50, 99)), (413, (33,)), (400, tuple(range(100)))):
+        e = Endpoint(usual=picky(status))
+        u = Uploader(e.url(), start=False, verbose=False, interval="60s")
+        u.put("".join("%s %02d\n" % ("poison" if n in bad else "good", n) for n in range(100)))
+        u.start()
+        ok(u.empty(30), "%d for %d of 100 lines" % (status, len(bad)), u.text())
+        got = "".join(t for t in e.texts() if "poison" not in t)
+        want = "".join("good %02d\n" % n for n in range(100) if n not in bad)
+        ok(got == want, "%d: the good ones arrive, once" % status, got)
+        kept = "".join(sorted(words(t) for t in u.rejected()))
+        ok(kept == "".join("poison %02d\n" % n for n in bad), "%d: the others are kept" % status, kept)
+        ok(u.fates() == {"signals": (100, 100 - len(bad), 0, 0, len(bad), 0)}, "%d: the ledger" % status,
+           u.fates())
+        ok(len(e.seen) < 450, "%d: %d requests" % (status, len(e.seen)))
+        u.stop()
+        e.close()
+    e = Endpoint(usual=lambda h: (answer(413, "") if len(h.server.seen[-1]["text"]) > 9000 else taken)(h))
+    u = Uploader(e.url(), start=False, verbose=False, interval="60s")
+    u.put("".join("event %d\n" % n for n in range(200)))
+    u.start()
+    ok(u.empty(30), "413 for more than 9000 bytes", u.text())
+    got = "".join(words(r["text"]) for r in e.seen if len(r["text"]) <= 9000)
+    ok(got == "".join("event %d\n" % n for n in range(200)), "all arrive, once, in their order", got)
+    ok(not u.rejected() and u.fates() == {"signals": (200, 200, 0, 0, 0, 0)}, "nothing is lost", u.fates())
     u.stop()
     e.close()
 
@@ -461,7 +547,7 @@ def t_down_then_up():
     ok(u.left() == names, "everything waits")
     e = Endpoint(port=port)
     ok(u.empty(30), "there again: everything arrives", u.text())
-    ok(e.texts() == ["event %d\n" % n for n in range(10)], "once, oldest first", e.texts())
+    ok(sorted(e.texts()) == ["event %d\n" % n for n in range(10)], "once", e.texts())
     ok(u.says("127.0.0.1:%d takes events again\n" % port), "and it says so", u.text())
     u.stop()
     e.close()
@@ -476,7 +562,7 @@ def t_backlog():
     u.start()
     ok(u.empty(60), "a thousand segments", u.text())
     print("# %.1f s" % (time.monotonic() - began))
-    ok(e.texts() == ["event %d\n" % n for n in range(1000)], "each once, oldest first")
+    ok(sorted(e.texts()) == sorted("event %d\n" % n for n in range(1000)), "each once")
     ok(u.says("Discovered 1000 files, transferred 1000 files successfully"), "one summary", u.text())
     ok(len(u.text().splitlines()) == 1, "and nothing else", u.text())
     u.stop()
@@ -504,10 +590,10 @@ def t_empty_and_bad():
     ok(u.says("Transferred %s" % good), "the good one passes", u.text())
     ok(u.says("(?s)Discovered 0 files.*Discovered 0 files"), "intervals later", u.text())
     ok(e.texts() == ["good\n"], "nothing else was sent, and no empty batch", e.texts())
-    ok(u.left() == sorted([d, fifo, link, big, "notes.txt", "sp1-abc.json"]),
+    ok(u.left() == sorted([d, fifo, link, "notes.txt", "sp1-abc.json"]),
        "the empty ones are removed, the bad ones stay", u.left())
-    ok(u.text().count("%s can't be sent and stays there: more than 67108864 bytes\n" % big) == 1,
-       "too large: said once", u.text())
+    ok(u.text().count("%s: 1 line went to rejected/, no valid event: event line longer than" % big) == 1,
+       "70 MB of nothing: kept, in part", u.text())
     for name in ("notes.txt", "sp1-abc.json", d, fifo, link):
         ok(u.text().count("%s is no segment and stays there\n" % name) == 1, "%s: said once" % name,
            u.text())
@@ -516,16 +602,34 @@ def t_empty_and_bad():
 
 
 def t_odd_content():
-    """What is in a segment is the endpoint's business."""
+    """Only whole events are sent; the rest is kept, with why."""
     e = Endpoint()
     u = Uploader(e.url(), start=False)
-    noise = os.urandom(3000000).hex() + os.urandom(3000000).hex()
-    for text in ("no JSON", '{"torn":', noise):
-        u.put(text)
+    good = event("good")
+    flipped = good.replace('"msys"', '"msxs"')
+    noise = os.urandom(3000000).hex() + "\n"
+    rows = [  # what is in a segment; what of it is sent, and what is kept
+        ('{"torn":', "", '{"torn":\n'),
+        (good + good[:60], good, good[:60] + "\n"),
+        (good[60:] + good, good, good[60:]),
+        (good + flipped + good, good + good, flipped),
+        (good.rstrip("\n"), good, ""),
+        ('{"a":1}\n', "", '{"a":1}\n'),
+        ("{\0\0\0\n" + good, good, "{\0\0\0\n"),
+        ("{" + noise + good, good, ("{" + noise)[:1 << 20] + "\n"),
+    ]
+    for text, _, _ in rows:
+        u.put(text, raw=True)
     u.start()
-    ok(u.empty(), "sent as it is", u.text())
-    ok(e.texts() == ["no JSON", '{"torn":', noise], "byte for byte")
-    ok(len(e.seen[2]["body"]) > 5000000, "more than five million bytes as well")
+    ok(u.empty(20), "all are dealt with", u.text())
+    sent = sorted(r["text"] for r in e.seen)
+    ok(sent == sorted(r[1] for r in rows if r[1]), "what is whole is sent, byte for byte", sent)
+    ok(sorted(u.rejected()) == sorted(r[2] for r in rows if r[2]), "the rest is kept",
+       [t[:200] for t in u.rejected()])
+    reasons = [n for n in os.listdir(os.path.join(u.spool, "rejected")) if n.endswith(".reason")]
+    ok(len(reasons) == len(u.rejected()), "with the reason", reasons)
+    ok(u.text().count("1 line went to rejected/, no valid event: ") == 7, "and said", u.text())
+    ok(u.fates() == {"signals": (14, 7, 0, 0, 7, 0)}, "the ledger", u.fates())
     u.stop()
     e.close()
 
@@ -536,14 +640,15 @@ def t_written_to():
 
     def append(h):
         with open(os.path.join(u.events, name), "a") as f:
-            f.write("more\n")
+            f.write(event("more"))
         taken(h)
     e = Endpoint(script=[append])
     u = Uploader(e.url(), start=False)
     name = u.put("some\n")
     u.start()
-    ok(u.empty(), "sent again, then removed", u.text())
-    ok(e.texts() == ["some\n", "some\nmore\n"], "with what came later", e.texts())
+    ok(u.empty(), "sent, then removed", u.text())
+    ok(e.texts() == ["some\n", "more\n"], "with what came later", e.texts())
+    ok(u.fates() == {"signals": (2, 2, 0, 0, 0, 0)}, "counted", u.fates())
     u.stop()
     e.close()
 
@@ -627,7 +732,7 @@ def t_killed():
 
 
 def t_killed_often():
-    """kill -9 at any time: everything arrives, the oldest first, and what comes twice is the same."""
+    """kill -9 at any time: everything arrives, and is counted once."""
     e = Endpoint(usual=after(0.005, taken))
     u = Uploader(e.url(), interval="60s", start=False)
     for n in range(150):
@@ -641,9 +746,9 @@ def t_killed_often():
         u.stop(signal.SIGKILL)
     u.start()
     ok(u.empty(), "killed %d times" % rounds, u.text())
-    first = list(dict.fromkeys(e.texts()))
-    ok(first == ["event %d\n" % n for n in range(150)], "each has arrived, in order")
-    ok(len(e.seen) <= 150 + rounds, "at most one again each time", len(e.seen))
+    ok(set(e.texts()) == {"event %d\n" % n for n in range(150)}, "each has arrived")
+    ok(len(e.seen) <= 150 + 4 * rounds, "at most four again each time", len(e.seen))
+    ok(u.fates() == {"signals": (150, 150, 0, 0, 0, 0)}, "and is counted once", u.fates())
     ok(rounds > 10, "often enough")
     u.stop()
     e.close()
@@ -719,17 +824,17 @@ def t_no_key():
 def t_dead_writer():
     e = Endpoint()
     u = Uploader(e.url(), start=False)
-    whole = LINE % 1 + LINE % 2
+    whole = event(1) + event(2)
     name = "sp1-%016X.json" % 77
     with open(os.path.join(u.open, name), "w") as f:
-        f.write(whole + (LINE % 3)[:50])
+        f.write(whole + event(3)[:50])
     u.start()
     ok(wait(lambda: e.seen), "what a dead writer left is sent", u.text())
-    ok(e.texts() == [whole], "its whole lines", e.texts())
+    ok([r["text"] for r in e.seen] == [whole], "its whole lines", e.texts())
     ok(u.says("warning: .*%s" % name), "and it is said", u.text())
     name = "sp1-%016X.json" % 78
     with open(os.path.join(u.open, name), "w") as f:
-        f.write(LINE % 4)
+        f.write(event(4))
     ok(wait(lambda: len(e.seen) == 2), "later, too", u.text())
     u.stop()
     e.close()

@@ -7,7 +7,7 @@
 
 #define KEY "0123456789abcdef0123456789abcdef01234567"
 
-static const char *const verdicts[] = { "done", "later", "slow", "batch" };
+static const char *const verdicts[] = { "done", "later", "slow", "refused", "too large" };
 
 /* What the endpoint says -> what becomes of the batch. */
 static void
@@ -49,7 +49,7 @@ judged(void)
 		{ 301, "", ANSWER_SLOW, "", "redirects are not followed" },
 		{ 308, "{\"results\":{\"id\":\"a\"}}", ANSWER_SLOW, "",
 		    "redirects are not followed" },
-		{ 400, "{\"errors\":[{\"message\":\"bad\"}]}", ANSWER_BATCH, "bad", NULL },
+		{ 400, "{\"errors\":[{\"message\":\"bad\"}]}", ANSWER_REFUSED, "bad", NULL },
 		{ 401, "{\"errors\":[{\"message\":\"Unauthorized.\"}]}", ANSWER_SLOW,
 		    "Unauthorized.", "check api-key" },
 		{ 403, "{\"errors\":[{\"message\":\"Forbidden.\"}]}", ANSWER_SLOW, "Forbidden.",
@@ -59,10 +59,10 @@ judged(void)
 		{ 407, "", ANSWER_SLOW, "", "proxy" },
 		{ 408, "", ANSWER_LATER, "", NULL },
 		{ 409, "", ANSWER_LATER, "", NULL },
-		{ 413, "", ANSWER_BATCH, "", "segment-size" },
+		{ 413, "", ANSWER_TOO_LARGE, "", "smaller parts" },
 		{ 415, "", ANSWER_SLOW, "", "gzipped NDJSON" },
 		{ 420, "", ANSWER_LATER, "", NULL },
-		{ 422, "", ANSWER_BATCH, "", NULL },
+		{ 422, "", ANSWER_REFUSED, "", NULL },
 		{ 429, "{\"errors\":[{\"message\":\"Too many requests\"}]}", ANSWER_LATER,
 		    "Too many requests", NULL },
 		{ 500, "{\"results\":{\"id\":\"a\"}}", ANSWER_LATER, "", NULL },
@@ -76,7 +76,7 @@ judged(void)
 		struct answer a;
 		const char *got;
 
-		answer_read(rows[i].status, slice_str(rows[i].body), slice_str(KEY), &a);
+		answer_read(rows[i].status, slice_str(rows[i].body), slice_str(KEY), true, &a);
 		got = a.verdict == ANSWER_DONE ? a.id : a.quote;
 		ok(a.verdict == rows[i].verdict, "%ld %s: %s", rows[i].status, rows[i].body,
 		    verdicts[a.verdict]);
@@ -119,7 +119,7 @@ quoted(void)
 		struct answer a;
 
 		snprintf(body, sizeof(body), "{\"errors\":%s}", rows[i].errors);
-		answer_read(503, slice_str(body), slice_str(KEY), &a);
+		answer_read(503, slice_str(body), slice_str(KEY), true, &a);
 		ok(strcmp(a.quote, rows[i].want) == 0, "%s: '%s'", rows[i].errors, a.quote);
 	}
 }
@@ -138,7 +138,7 @@ secret_at_the_cut(void)
 		    "{\"errors\":[{\"message\":\"%*s" KEY KEY KEY KEY KEY KEY "tail\"}]}", before,
 		    "");
 
-		answer_read(500, (struct slice){ body, (size_t)n }, slice_str(KEY), &a);
+		answer_read(500, (struct slice){ body, (size_t)n }, slice_str(KEY), true, &a);
 		clean = clean && strstr(a.quote, "0123") == NULL && strstr(a.quote, "567") == NULL;
 		bounded = bounded && strlen(a.quote) <= ANSWER_QUOTE_MAX;
 	}
@@ -155,24 +155,54 @@ hostile(void)
 	struct answer a;
 
 	memset(body, '[', n);
-	answer_read(200, (struct slice){ body, n }, slice_str(KEY), &a);
+	answer_read(200, (struct slice){ body, n }, slice_str(KEY), true, &a);
 	ok(a.verdict == ANSWER_LATER && a.quote[0] == '\0', "a million brackets");
 	memset(body, 'x', n);
 	memcpy(body, "{\"results\":{\"id\":\"", 18);
 	memcpy(body + n - 3, "\"}}", 3);
-	answer_read(200, (struct slice){ body, n }, slice_str(KEY), &a);
+	answer_read(200, (struct slice){ body, n }, slice_str(KEY), true, &a);
 	ok(a.verdict == ANSWER_DONE && strlen(a.id) == ANSWER_ID_MAX, "a long id is an id, cut");
 	memset(body, 'x', n);
 	memcpy(body, "{\"errors\":[{\"message\":\"", 23);
 	memcpy(body + n - 4, "\"}]}", 4);
-	answer_read(400, (struct slice){ body, n }, (struct slice){ NULL, 0 }, &a);
+	answer_read(400, (struct slice){ body, n }, (struct slice){ NULL, 0 }, true, &a);
 	ok(strlen(a.quote) == ANSWER_QUOTE_MAX, "a long message is cut");
 	free(body);
+}
+
+/* Whoever gives no ids: 2xx is enough. */
+static void
+without_id(void)
+{
+	static const struct {
+		long status;
+		const char *body;
+		enum answer_verdict verdict;
+	} rows[] = {
+		{ 200, "", ANSWER_DONE },
+		{ 200, "Ok.\n", ANSWER_DONE },
+		{ 201, "{}", ANSWER_DONE },
+		{ 202, "<html>", ANSWER_DONE },
+		{ 204, "", ANSWER_DONE },
+		{ 301, "", ANSWER_SLOW },
+		{ 400, "Cannot parse input", ANSWER_REFUSED },
+		{ 401, "", ANSWER_SLOW },
+		{ 413, "", ANSWER_TOO_LARGE },
+		{ 503, "", ANSWER_LATER },
+	};
+	struct answer a;
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		answer_read(rows[i].status, slice_str(rows[i].body), slice_str(KEY), false, &a);
+		ok(a.verdict == rows[i].verdict && (a.verdict != ANSWER_DONE || a.advice == NULL),
+		    "no id asked for: %ld %s", rows[i].status, rows[i].body);
+	}
 }
 
 int
 main(void)
 {
+	without_id();
 	judged();
 	quoted();
 	secret_at_the_cut();

@@ -35,52 +35,48 @@ put(const char *name)
 	renameat(events, "open/x", events, name);
 }
 
-static bool
-read_again(struct scan *s)
+static const char *is_known = "";
+
+static int
+known(void *arg, const char *name)
 {
-	struct err e;
+	(void)arg;
+	return strstr(is_known, name) != NULL;
+}
+
+/* Read the directory; all that comes then, in one text. */
+static const char *
+names(struct scan *s, bool all)
+{
+	static struct err e;
+	const char *name;
 
 	told[0] = '\0';
-	return scan_read(s, tell, NULL, &e) == 0;
+	if (scan_read(s, all, known, NULL, &e) < 0)
+		return e.text;
+	while ((name = scan_next(s)) != NULL)
+		tell(NULL, name);
+	return told;
 }
 
 static void
-queue(struct scan *s)
+window(struct scan *s)
 {
-	struct scan_item *item;
-	int64_t wake;
-
 	put(NAME("B"));
 	put(NAME("A"));
-	ok(read_again(s) && strcmp(told, NAME("A") " " NAME("B") " ") == 0, "found: %s", told);
-	ok(read_again(s) && told[0] == '\0', "and not again: %s", told);
-	item = scan_next(s, 1000, &wake);
-	ok(item != NULL && strcmp(item->name, NAME("A")) == 0, "the oldest first");
-
-	item->not_before_ms = 5000;
-	item->backoff.failures = 7;
-	put(NAME("9"));
-	ok(read_again(s) && strcmp(told, NAME("9") " ") == 0, "found: %s", told);
-	item = scan_find(s, NAME("A"));
-	ok(item != NULL && item->not_before_ms == 5000 && item->backoff.failures == 7,
-	    "what is known of an item stays");
-	scan_remove(s, scan_find(s, NAME("9")));
-	unlinkat(events, NAME("9"), 0);
-	item = scan_next(s, 4999, &wake);
-	ok(item != NULL && strcmp(item->name, NAME("B")) == 0,
-	    "one that has to wait lets others pass");
-	item->state = SCAN_BAD;
-	ok(scan_next(s, 4999, &wake) == NULL && wake == 5000, "nothing before then");
-	ok(scan_waiting(s) == 1, "one waits");
-	ok(scan_next(s, 5000, &wake) != NULL, "then");
-	scan_find(s, NAME("A"))->state = SCAN_SENT;
-	ok(scan_next(s, 5000, &wake) == NULL && wake == INT64_MAX && scan_waiting(s) == 0,
-	    "what has been sent is not sent again");
+	ok(strcmp(names(s, false), NAME("A") " " NAME("B") " ") == 0, "the first reading: %s",
+	    told);
+	scan_changed(s);
+	ok(strcmp(names(s, false), NAME("B") " " NAME("A") " ") == 0,
+	    "then, unread, what inotify says: %s", told);
+	ok(names(s, false)[0] == '\0', "and nothing twice");
+	is_known = NAME("B");
+	ok(strcmp(names(s, true), NAME("A") " ") == 0, "all but what is known: %s", told);
+	ok(scan_left(s) == 0, "nothing is left");
+	is_known = "";
 	unlinkat(events, NAME("A"), 0);
-	ok(read_again(s) && s->n == 1 && scan_find(s, NAME("A")) == NULL,
-	    "what is gone is forgotten");
 	unlinkat(events, NAME("B"), 0);
-	ok(read_again(s) && s->n == 0 && scan_find(s, NAME("B")) == NULL, "all of it");
+	ok(names(s, true)[0] == '\0', "what is gone is not there");
 }
 
 static void
@@ -89,14 +85,57 @@ watched(struct scan *s)
 	struct pollfd p = { s->inotify, POLLIN, 0 };
 
 	scan_changed(s);
-	ok(!scan_changed(s), "nothing happens");
+	ok(names(s, false)[0] == '\0', "nothing happens");
 	put(NAME("C"));
-	ok(poll(&p, 1, 1000) == 1 && scan_changed(s) && !scan_changed(s), "a rename is seen, once");
-	ok(linkat(events, NAME("C"), events, NAME("D"), 0) == 0 && scan_changed(s),
-	    "a link is seen");
+	ok(poll(&p, 1, 1000) == 1, "a rename wakes");
+	scan_changed(s);
+	ok(strcmp(names(s, false), NAME("C") " ") == 0, "and is seen: %s", told);
+	ok(linkat(events, NAME("C"), events, NAME("D"), 0) == 0, "a link");
+	mkdirat(events, NAME("E"), 0700);
+	put("notes.txt");
+	scan_changed(s);
+	ok(strcmp(names(s, false), NAME("D") " ") == 0, "is seen; a directory is not: %s", told);
 	unlinkat(events, NAME("C"), 0);
 	unlinkat(events, NAME("D"), 0);
-	ok(!scan_changed(s), "a removal is ours, and no reason to look");
+	unlinkat(events, NAME("E"), AT_REMOVEDIR);
+	unlinkat(events, "notes.txt", 0);
+	scan_changed(s);
+	ok(names(s, false)[0] == '\0', "a removal is ours");
+}
+
+/* More than there is room for: the oldest first, and all of them in the end. */
+static void
+many(struct scan *s)
+{
+	size_t n = 2 * SCAN_WINDOW + 1000, got = 0;
+	char name[SPOOL_NAME_SIZE], last[SPOOL_NAME_SIZE] = "";
+	const char *next;
+	bool sorted = true;
+	struct err e;
+
+	for (size_t i = 0; i < n; i++) {
+		snprintf(name, sizeof(name), "sp1-%016zX.json", 0x1000 + i * 7919 % n);
+		close(openat(events, name, O_WRONLY | O_CREAT, 0600));
+		if (i % 1000 == 0)
+			scan_changed(s);
+	}
+	scan_changed(s);
+	while (scan_next(s) != NULL)
+		;
+	scan_read(s, true, known, NULL, &e);
+	ok(scan_left(s) == n, "%zu of %zu are left", scan_left(s), n);
+	while (got < n + 1) {
+		if ((next = scan_next(s)) == NULL) {
+			if (scan_read(s, false, known, NULL, &e) < 0 || scan_left(s) == 0)
+				break;
+			continue;
+		}
+		sorted = sorted && strcmp(last, next) < 0;
+		snprintf(last, sizeof(last), "%s", next);
+		unlinkat(events, next, 0);
+		got++;
+	}
+	ok(sorted && got == n, "%zu came, the oldest first", got);
 }
 
 static void
@@ -115,7 +154,8 @@ strangers(struct scan *s)
 	told[0] = '\0';
 	ok(scan_strangers(s, tell, NULL, &e) == 0 && strcmp(told, NAME("1") " ") == 0,
 	    "so is a directory, and nothing twice: %s", told);
-	ok(read_again(s) && scan_find(s, NAME("1")) == NULL, "which is not in the queue");
+	is_known = NAME("C");
+	ok(names(s, true)[0] == '\0', "which is not in the window");
 	for (int i = 0; i < 150; i++) {
 		snprintf(name, sizeof(name), "n%d", i);
 		put(name);
@@ -142,8 +182,9 @@ main(void)
 		return 1;
 	}
 	events = spool_events_fd(sp);
-	queue(&s);
+	window(&s);
 	watched(&s);
+	many(&s);
 	strangers(&s);
 	scan_close(&s);
 	spool_close(sp);

@@ -16,11 +16,13 @@
 static const struct upload_result *
 run(struct upload *u, const char *url, const char *ca_file, struct err *e)
 {
-	struct upload_target t = { url, KEY, ca_file };
+	struct upload_request t = {
+		.url = url, .api_key = KEY, .ca_file = ca_file, .body = SLICE_LIT("body")
+	};
 	const struct upload_result *r = NULL;
 	int64_t end = clock_mono_ms() + 20000;
 
-	if (upload_start(u, &t, SLICE_LIT("body"), e) < 0)
+	if (upload_start(u, &t, e) < 0)
 		return NULL;
 	while ((r = upload_result(u)) == NULL && clock_mono_ms() < end)
 		if (upload_poll(u, NULL, 0, 1000, e) < 0)
@@ -70,11 +72,13 @@ refused(void)
 static void
 given_up(void)
 {
-	struct upload_target t = { "https://127.0.0.1:1/x", KEY, NULL };
+	struct upload_request t = { .url = "https://127.0.0.1:1/x",
+		.api_key = KEY,
+		.body = SLICE_LIT("body") };
 	struct err e;
 	struct upload *u = upload_open(&e);
 
-	ok(upload_start(u, &t, SLICE_LIT("body"), &e) == 0 && upload_busy(u), "under way");
+	ok(upload_start(u, &t, &e) == 0 && upload_busy(u) == 1, "under way");
 	ok(upload_result(u) == NULL, "no result yet");
 	upload_close(u);
 	upload_close(NULL);

@@ -1,5 +1,6 @@
 #include "uploader/batch.h"
 
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

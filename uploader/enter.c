@@ -48,9 +48,9 @@ write_all(struct enter *n, struct ledger *l, bool entered[ENTER_AT_ONCE], struct
 {
 	for (size_t i = 0; i < n->n; i++) {
 		const struct batch_count *c = &n->counts[i];
-		int rc = c->state == BATCH_READY ? ledger_enter(l, n->names[i], c->events,
-						       c->bytes, c->oldest_s, e)
-		                                 : 0;
+		int rc = c->state == BATCH_READY
+		             ? ledger_enter(l, n->names[i], c->events, c->bytes, c->oldest_s, e)
+		             : 0;
 
 		if (rc < 0)
 			return -1;

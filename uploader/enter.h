@@ -26,8 +26,8 @@ struct enter {
 
 struct enter_calls {
 	void (*entered)(void *arg, const char *name);
-	void (*empty)(void *arg, const char *name);                  /* to be removed */
-	void (*bad)(void *arg, const char *name, const char *why);   /* can't be read */
+	void (*empty)(void *arg, const char *name);                /* to be removed */
+	void (*bad)(void *arg, const char *name, const char *why); /* can't be read */
 	void *arg;
 };
 

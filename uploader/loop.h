@@ -1,7 +1,7 @@
 /*
- * loop.h - the uploader's one loop: segments in, POSTs out, one at a time,
- * oldest first. It waits for the spool, for signals and for the transfer, and
- * never blocks on any of them.
+ * loop.h - the uploader's one loop: segments into the ledger, from there to the
+ * sinks, and, when those that are required have them, away. It waits for the spool,
+ * for signals, for workers and for transfers, and never blocks on any of them.
  *
  *	TERM, INT	end at once; what has not been taken stays in the spool
  *	HUP, USR1	read the configuration again; a bad one changes nothing

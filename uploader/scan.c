@@ -22,7 +22,9 @@ scan_open(struct scan *s, struct spool *sp, struct err *e)
 	struct buf path;
 	int rc = 0;
 
-	*s = (struct scan){ .sp = sp, .unread = true, .inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC) };
+	*s = (struct scan){
+		.sp = sp, .unread = true, .inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC)
+	};
 	if (s->inotify < 0)
 		return err_errno(e, "inotify");
 	s->names = xcalloc((size_t)2 * SCAN_WINDOW, SPOOL_NAME_SIZE);
@@ -61,7 +63,7 @@ scan_changed(struct scan *s)
 				s->unread = true;
 			else if (ev->len > 0 && (ev->mask & IN_ISDIR) == 0 &&
 				 spool_is_segment(ev->name))
-				snprintf(s->names[s->n++], SPOOL_NAME_SIZE, "%s", ev->name);
+				memcpy(s->names[s->n++], ev->name, strlen(ev->name) + 1);
 		}
 }
 
@@ -92,7 +94,8 @@ read_names(struct scan *s, DIR *dir, int (*known)(void *arg, const char *name), 
 		int rc;
 
 		/* File systems that don't say the kind are asked when the file is opened. */
-		if (!spool_is_segment(d->d_name) || (d->d_type != DT_REG && d->d_type != DT_UNKNOWN))
+		if (!spool_is_segment(d->d_name) ||
+		    (d->d_type != DT_REG && d->d_type != DT_UNKNOWN))
 			continue;
 		rc = known(arg, d->d_name);
 		if (rc < 0)
@@ -101,7 +104,8 @@ read_names(struct scan *s, DIR *dir, int (*known)(void *arg, const char *name), 
 			continue;
 		if (s->n == 2 * SCAN_WINDOW)
 			keep_oldest(s);
-		snprintf(s->names[s->n++], SPOOL_NAME_SIZE, "%s", d->d_name);
+		/* A segment's name is of a fixed length. */
+		memcpy(s->names[s->n++], d->d_name, strlen(d->d_name) + 1);
 	}
 	keep_oldest(s);
 	s->unread = s->behind > 0;
@@ -124,8 +128,8 @@ open_dir(const struct scan *s, struct err *e)
 }
 
 int
-scan_read(struct scan *s, bool all, int (*known)(void *arg, const char *name), void *arg,
-    struct err *e)
+scan_read(
+    struct scan *s, bool all, int (*known)(void *arg, const char *name), void *arg, struct err *e)
 {
 	DIR *dir;
 	int rc;

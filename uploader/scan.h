@@ -21,8 +21,9 @@ struct scan {
 	int inotify;
 	bool unread; /* the directory has names that are not in the window */
 	size_t n, at;
-	char (*names)[SPOOL_NAME_SIZE]; /* of the window, 2 * SCAN_WINDOW of room; taken up to `at` */
-	size_t behind;                  /* names that did not fit, at the last reading */
+	char (
+	    *names)[SPOOL_NAME_SIZE]; /* of the window, 2 * SCAN_WINDOW of room; taken up to `at` */
+	size_t behind;                /* names that did not fit, at the last reading */
 	size_t n_strangers, strangers_room;
 	char **strangers; /* names in events/ that are no segments, complained about already */
 };
@@ -38,8 +39,8 @@ void scan_changed(struct scan *s);
  * Read the directory if the window is empty and names may be missing from it, or if `all`:
  * those that `known` does not know. known() < 0 ends it. -1 and *e: the directory can't be read.
  */
-int scan_read(struct scan *s, bool all, int (*known)(void *arg, const char *name), void *arg,
-    struct err *e);
+int scan_read(
+    struct scan *s, bool all, int (*known)(void *arg, const char *name), void *arg, struct err *e);
 
 /* The next name, or NULL. A name may come twice. */
 const char *scan_next(struct scan *s);

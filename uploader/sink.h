@@ -18,14 +18,15 @@
 #include "uploader/batch.h"
 #include "uploader/sinks.h"
 
-#define SINK_SLOTS_MAX    64
-#define SINK_REFUSALS_MAX 400 /* of one segment's batches: then it is no use to look for the bad line */
+#define SINK_SLOTS_MAX 64
+#define SINK_REFUSALS_MAX                                                                          \
+	400 /* of one segment's batches: then it is no use to look for the bad line */
 
 enum slot_stage { SLOT_FREE, SLOT_PREPARING, SLOT_READY, SLOT_SENDING, SLOT_SETTLING };
 
 struct outcome { /* what is to be written to the ledger */
 	uint64_t fates[LEDGER_FATES];
-	bool refused;     /* the batch itself, not only lines that were left out of it */
+	bool refused; /* the batch itself, not only lines that were left out of it */
 	char reason[ANSWER_QUOTE_MAX + 64];
 	char id[ANSWER_ID_MAX + 1]; /* the endpoint's name for the batch, or "" */
 	struct ledger_try tried;
@@ -53,11 +54,12 @@ struct slot {
 	struct ledger_segment seg;
 	uint64_t max_events; /* of a batch: fewer while a bad line is looked for */
 	unsigned refusals;
+	bool sent; /* something of this segment */
 	struct batch_ask ask;
 	struct batch batch;
 	struct archive_job archive;
-	int64_t made_ms; /* when the batch was */
-	int64_t began_ms; /* the transfer */
+	int64_t made_ms;         /* when the batch was */
+	int64_t began_ms;        /* the transfer */
 	struct buf host, secret; /* as they were when it began: a reload may change them */
 	struct outcome out;
 };
@@ -101,8 +103,8 @@ void slot_settled(struct slot *t, bool gone); /* once that is committed */
 
 uint32_t sink_random(void);
 /* Trouble that is the sink's: count it, unless it belongs to what is known. Ms to wait. */
-int64_t sink_failed(struct sink *k, const struct slot *t, const struct backoff_range *range,
-    int64_t retry_after_s);
+int64_t sink_failed(
+    struct sink *k, const struct slot *t, const struct backoff_range *range, int64_t retry_after_s);
 void sink_works(struct sink *k, const char *host); /* it took something */
 
 /* ---- sink_http.c ---- */

@@ -138,8 +138,7 @@ copy_range(struct rejected *r, int fd, const struct batch_bad *bad, struct err *
 	char part[16384];
 
 	while (left > 0) {
-		ssize_t n =
-		    pread(fd, part, left < sizeof(part) ? left : sizeof(part), (off_t)at);
+		ssize_t n = pread(fd, part, left < sizeof(part) ? left : sizeof(part), (off_t)at);
 
 		if (n < 0 && errno == EINTR)
 			continue;
@@ -307,30 +306,32 @@ slot_settle(struct slot *t, bool *gone, struct err *e)
 	}
 	if (o->archived && ledger_set_archive(l, t->sink->id, &o->archive, e) < 0)
 		return -1;
-	rc = ledger_advance(
-	    l, t->sink->id, t->seg.name, t->batch.end, o->done, o->fates, e);
+	rc = ledger_advance(l, t->sink->id, t->seg.name, t->batch.end, o->done, o->fates, e);
 	*gone = rc > 0;
 	return rc < 0 ? -1 : 0;
+}
+
+static const char *
+plural(uint64_t n)
+{
+	return n == 1 ? "" : "s";
 }
 
 static void
 say_left_out(const struct slot *t)
 {
 	const struct batch *b = &t->batch;
-	const struct outcome *o = &t->out;
 
-	if (b->n_bad > 0 && o->tried.sent + o->fates[LEDGER_UPLOADED] > 0)
-		log_warn("%s: %zu of its lines are no events and went to rejected/, the first: %s",
-		    t->seg.name, b->n_bad, b->bad[0].why);
-	else if (b->n_bad > 0)
-		log_warn("%s: %zu lines are no events and went to rejected/, the first: %s",
-		    t->seg.name, b->n_bad, b->bad[0].why);
+	if (b->n_bad > 0)
+		log_warn("%s: %zu line%s went to rejected/, no valid event%s: %s", t->seg.name,
+		    b->n_bad, plural(b->n_bad), plural(b->n_bad), b->bad[0].why);
 	if (b->expired > 0)
-		log_warn("%s: %llu events are older than max-event-age and are not sent to %s",
-		    t->seg.name, (unsigned long long)b->expired, t->sink->name);
-	if (o->refused)
-		log_error("%s: %llu events were refused and went to rejected/: %s", t->seg.name,
-		    (unsigned long long)b->events, o->reason);
+		log_warn("%s: %llu event%s older than max-event-age, not sent to %s", t->seg.name,
+		    (unsigned long long)b->expired, plural(b->expired), t->sink->name);
+	if (t->out.refused)
+		log_error("%s: %llu event%s refused by %s, now in rejected/: %s", t->seg.name,
+		    (unsigned long long)b->events, plural(b->events), buf_str(&t->host),
+		    t->out.reason);
 }
 
 void
@@ -348,17 +349,17 @@ slot_settled(struct slot *t, bool gone)
 	s->gone = s->gone || gone;
 	say_left_out(t);
 	if (s->env.report->verbose && o->id[0] != '\0')
-		log_info(
-		    "%s: %s calls it batch %s", t->seg.name, buf_str(&t->host), o->id);
+		log_info("%s: %s calls it batch %s", t->seg.name, buf_str(&t->host), o->id);
 	for (size_t i = 0; i < LEDGER_FATES; i++)
 		t->seg.taken += o->fates[i];
 	if (t->seg.events < t->seg.taken)
 		t->seg.events = t->seg.taken;
 	t->seg.offset = t->batch.end;
+	t->sent = t->sent || o->fates[LEDGER_UPLOADED] > 0;
 	if (o->grew)
 		sinks_entered(s);
 	if (o->done) {
-		if (s->reports == t->sink)
+		if (s->reports == t->sink && t->sent)
 			report_transferred(s->env.report, t->seg.name);
 		slot_free_up(t);
 	} else if (o->lost > 0) {

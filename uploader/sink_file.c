@@ -128,7 +128,8 @@ prune(int dirfd, const struct archive_job *j)
 		return;
 	}
 	while ((d = readdir(dir)) != NULL)
-		if (is_archive(d->d_name, buf_str(&j->sink)) && strcmp(d->d_name, j->at.name) != 0) {
+		if (is_archive(d->d_name, buf_str(&j->sink)) &&
+		    strcmp(d->d_name, j->at.name) != 0) {
 			names = xgrow(names, n, &room, sizeof(*names));
 			names[n++] = xstrdup(d->d_name);
 		}
@@ -178,7 +179,7 @@ write_archive(int dirfd, struct archive_job *j, struct slice body)
 	}
 	rc = append(fd, j, body);
 	close(fd);
-	if (rc == 0 && new && file_sync_dir(dirfd, buf_str(&j->dir), &j->why) < 0)
+	if (rc == 0 && new &&file_sync_dir(dirfd, buf_str(&j->dir), &j->why) < 0)
 		rc = -1;
 	return rc;
 }

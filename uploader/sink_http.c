@@ -169,8 +169,8 @@ refused(struct slot *t, const struct upload_result *r, const struct answer *a, c
 	tell_failed(t, r);
 	if (t->batch.events > 1 && ++t->refusals <= SINK_REFUSALS_MAX) {
 		if (t->refusals == 1)
-			log_warn("%s: %s: %s: it is sent in parts", t->seg.name, buf_str(&t->host),
-			    why);
+			log_warn(
+			    "%s: %s: %s: it is sent in parts", t->seg.name, buf_str(&t->host), why);
 		t->max_events = t->batch.events / 2;
 		if (a->verdict == ANSWER_TOO_LARGE && k->max_bytes > 2 * MIN_BYTES &&
 		    t->batch.end - t->batch.offset < 2 * k->max_bytes)
@@ -178,8 +178,7 @@ refused(struct slot *t, const struct upload_result *r, const struct answer *a, c
 		slot_prepare(t);
 		return;
 	}
-	snprintf(t->out.reason, sizeof(t->out.reason), "%.*s",
-	    (int)sizeof(t->out.reason) - 1, why);
+	snprintf(t->out.reason, sizeof(t->out.reason), "%.*s", (int)sizeof(t->out.reason) - 1, why);
 	t->out.refused = true;
 	t->out.fates[LEDGER_REJECTED] += t->batch.events;
 	t->stage = SLOT_SETTLING;

@@ -121,8 +121,7 @@ is_listed(const char *name, const struct conf_sink *v, size_t n)
 
 /* Into the ledger, in one transaction; ids[] are the sinks' numbers. */
 static int
-register_sinks(
-    struct ledger *l, const struct conf_sink *v, size_t n, int64_t *ids, struct err *e)
+register_sinks(struct ledger *l, const struct conf_sink *v, size_t n, int64_t *ids, struct err *e)
 {
 	struct ledger_counts *known;
 	size_t n_known;
@@ -289,8 +288,8 @@ sinks_interval(struct sinks *s)
 /* ---- the endpoint's trouble ---- */
 
 int64_t
-sink_failed(struct sink *k, const struct slot *t, const struct backoff_range *range,
-    int64_t retry_after_s)
+sink_failed(
+    struct sink *k, const struct slot *t, const struct backoff_range *range, int64_t retry_after_s)
 {
 	int64_t now = clock_mono_ms(), wait;
 
@@ -388,6 +387,7 @@ fill_slots(struct sink *k)
 		t->seg = seg;
 		t->refusals = 0;
 		t->max_events = 0;
+		t->sent = seg.taken > 0;
 		slot_prepare(t);
 	}
 	return true;
@@ -433,7 +433,7 @@ step(struct sink *k, int64_t now)
 	if (waits)
 		return now + 5000;
 	return now < k->not_before_ms && (k->more || count(k, SLOT_READY) > 0) ? k->not_before_ms
-	                                                                        : INT64_MAX;
+	                                                                       : INT64_MAX;
 }
 
 int64_t
@@ -453,6 +453,15 @@ sinks_step(struct sinks *s, int64_t now)
 		at = &k->next;
 	}
 	return wake;
+}
+
+bool
+sinks_rest(const struct sinks *s, int64_t now)
+{
+	const struct sink *k = s->reports;
+
+	return k == NULL ||
+	       (is_idle(k) && (now < k->not_before_ms || (!k->more && count(k, SLOT_READY) == 0)));
 }
 
 void

@@ -55,7 +55,7 @@ int sinks_configure(struct sinks *s, const struct conf *conf, struct err *e);
 bool sinks_any(const struct sinks *s); /* is there one? */
 void sinks_try_now(struct sinks *s);   /* whatever was wrong may have been put right */
 
-void sinks_entered(struct sinks *s); /* there are new segments in the ledger */
+void sinks_entered(struct sinks *s);  /* there are new segments in the ledger */
 void sinks_interval(struct sinks *s); /* an interval has passed: ages, and what was passed over */
 
 /* Start what can be started. Returns when to come again, monotonic. */
@@ -66,6 +66,8 @@ void sinks_worked(struct sinks *s, struct worker_job *job); /* one whose owner i
 /* Write to the ledger what has come of batches, in one transaction. */
 void sinks_settle(struct sinks *s, int64_t now);
 
+/* Nothing more can be sent now to the sink that is reported: all is done, or has to wait. */
+bool sinks_rest(const struct sinks *s, int64_t now);
 size_t sinks_waiting(const struct sinks *s); /* segments, for the sink that is reported */
 
 /* True the first time for this name. */
