@@ -7,7 +7,9 @@
  *	     "rcpt_to", "dsn", "error_code", "bounce_class", "action", "message_id",
  *	     "raw_reason", "reporting_mta", "fbtype", ...}]}
  *
- * What a report does not say is left out.
+ * What a report does not say is left out. Where <inbound> says from whom DKIM keys come,
+ * "dkim": {"result", "domain", "aligned", "why"} is there too. A file of the spool is read
+ * behind its envelope.
  */
 #include <fcntl.h>
 #include <json-c/json.h>
@@ -18,7 +20,9 @@
 
 #include "common/classify.h"
 #include "common/file.h"
+#include "common/inbound.h"
 #include "common/report.h"
+#include "common/report_auth.h"
 #include "common/report_class.h"
 #include "ctl/ctl.h"
 #include "ctl/explain.h"
@@ -139,7 +143,23 @@ add_events(const struct classifier *c, const struct report *r, size_t row, struc
 }
 
 static void
-print_report(const struct classifier *c, const char *file, const struct report *r)
+put_dkim(struct report_auth *ra, struct slice mail, struct json_object *line)
+{
+	struct json_object *o = json_object_new_object();
+	struct report_auth_verdict v;
+
+	report_auth_check(ra, mail, &v);
+	json_object_object_add(o, "result", json_object_new_string(report_auth_name(v.result)));
+	put(o, "domain", slice_str(v.domain));
+	if (v.domain[0] != '\0')
+		json_object_object_add(o, "aligned", json_object_new_boolean(v.aligned));
+	put(o, "why", slice_str(v.why));
+	json_object_object_add(line, "dkim", o);
+}
+
+static void
+print_report(const struct classifier *c, const char *file, const struct report *r,
+    struct report_auth *ra, struct slice mail)
 {
 	struct json_object *line = json_object_new_object(), *list = json_object_new_array();
 
@@ -148,6 +168,8 @@ print_report(const struct classifier *c, const char *file, const struct report *
 	json_object_object_add(line, "format", json_object_new_string(r->format));
 	if (r->pattern != NULL)
 		json_object_object_add(line, "pattern", json_object_new_string(r->pattern));
+	if (ra != NULL)
+		put_dkim(ra, mail, line);
 	for (size_t i = 0; i < COUNT(events); i++)
 		if (events[i].kind == r->kind)
 			add_events(c, r, i, list);
@@ -166,15 +188,39 @@ load_patterns(const struct conf_processor *p, struct report_patterns **out, stru
 	return *out == NULL ? -1 : 0;
 }
 
+/* Nobody is asked for keys unless the configuration says whom. */
 static int
-explain_files(struct report_reader *rr, const struct classifier *c, int argc, char **argv)
+open_auth(const struct conf *conf, struct report_auth **out, struct err *e)
+{
+	if (conf == NULL || (conf->inbound.dns_resolver == NULL && conf->inbound.dns_file == NULL))
+		return 0;
+	*out = report_auth_open(conf, e);
+	return *out == NULL ? -1 : 0;
+}
+
+static void
+explain_mail(struct report_reader *rr, const struct classifier *c, struct report_auth *ra,
+    const char *file, struct slice bytes)
+{
+	struct inbound_file captured;
+	struct report r;
+	bool is_captured = inbound_parse(bytes, &captured, NULL) == 0;
+	struct slice mail = is_captured ? captured.mail : bytes;
+
+	report_read(rr, mail, &r);
+	print_report(c, file, &r, ra, mail);
+	inbound_close(&captured);
+}
+
+static int
+explain_files(struct report_reader *rr, const struct classifier *c, struct report_auth *ra,
+    int argc, char **argv)
 {
 	struct buf mail;
 	int rc = EX_OK;
 
 	buf_init(&mail, MAIL_MAX);
 	for (int i = 0; i < argc; i++) {
-		struct report r;
 		struct err e;
 
 		if (file_read(AT_FDCWD, argv[i], &mail, &e) < 0) {
@@ -182,8 +228,7 @@ explain_files(struct report_reader *rr, const struct classifier *c, int argc, ch
 			rc = 1;
 			continue;
 		}
-		report_read(rr, buf_slice(&mail), &r);
-		print_report(c, argv[i], &r);
+		explain_mail(rr, c, ra, argv[i], buf_slice(&mail));
 	}
 	buf_free(&mail);
 	return rc;
@@ -194,19 +239,22 @@ explain_report(const struct conf *conf, int argc, char **argv)
 {
 	struct report_patterns *bounce = NULL, *feedback = NULL;
 	struct report_reader *rr = report_open();
+	struct report_auth *ra = NULL;
 	struct classifier *c;
 	struct err e;
 	int rc = EX_CONFIG;
 
 	c = classify_open(conf, &e);
-	if (c == NULL || (conf != NULL && (load_patterns(&conf->bounce, &bounce, &e) < 0 ||
-					      load_patterns(&conf->feedback, &feedback, &e) < 0))) {
+	if (c == NULL || open_auth(conf, &ra, &e) < 0 ||
+	    (conf != NULL && (load_patterns(&conf->bounce, &bounce, &e) < 0 ||
+				 load_patterns(&conf->feedback, &feedback, &e) < 0))) {
 		fprintf(stderr, "signalpost explain: %s\n", e.text);
 		goto out;
 	}
 	report_set_patterns(rr, bounce, feedback);
-	rc = explain_files(rr, c, argc, argv);
+	rc = explain_files(rr, c, ra, argc, argv);
 out:
+	report_auth_close(ra);
 	report_patterns_free(bounce);
 	report_patterns_free(feedback);
 	report_close(rr);

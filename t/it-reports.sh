@@ -30,5 +30,32 @@ for seed in 1 2 3; do
 	python3 "$srcdir/t/mutate-reports.py" "$srcdir/t/data/bounces" "$dir/set$seed" "$seed"
 	judge "$dir/set$seed" "changed on their way, seed $seed"
 done
+
+# ---- whose report it is ----
+
+openssl genrsa -out "$dir/key" 2048 2>/dev/null
+chmod 600 "$dir/key"
+printf 'From: abuse@isp.example\r\nTo: fbl@x.example\r\nSubject: hi\r\n\r\nhello\r\n' >"$dir/plain.eml"
+"$builddir/t/dkimsign" -d isp.example -k "s:$dir/key" <"$dir/plain.eml" >"$dir/signed.eml"
+sed 's/^hello/hallo/' "$dir/signed.eml" >"$dir/changed.eml"
+{ echo '{"from":"","received":1,"rcpts":[{"to":"fbl@x.example","list":"feedback"}]}'; cat "$dir/signed.eml"; } >"$dir/captured.eml"
+echo "s._domainkey.isp.example v=DKIM1; k=rsa; p=$(openssl pkey -in "$dir/key" -pubout -outform DER 2>/dev/null | base64 -w0)" >"$dir/dns"
+printf '<inbound>\ndns-file %s/dns\n</inbound>\n' "$dir" >"$dir/conf"
+dkim() { # dkim NAME WANTED TEXT
+	got=$("$signalpost" explain -c "$dir/conf" report "$dir/$1.eml" 2>&1 | tr -d ' ' | grep -o '"dkim":{[^}]*}')
+	n=$((n + 1))
+	case $got in
+	*"$2"*) echo "ok $n - $3" ;;
+	*)
+		failed=1
+		echo "not ok $n - $3"
+		echo "# $got"
+		;;
+	esac
+}
+dkim signed '{"result":"pass","domain":"isp.example","aligned":true}' "a signature of the sender's domain"
+dkim changed '"result":"fail"' "a mail that was changed"
+dkim plain '{"result":"none"}' "no signature"
+dkim captured '{"result":"pass",' "a file of the spool"
 echo "1..$n"
 exit $failed
