@@ -489,6 +489,9 @@ void conf_print_directives(bool mdoc, FILE *out);
  */
 const char *conf_tracking_base(const struct conf *c);
 
+/* The listener of sendmail that local submissions come to: {pickup} applies. */
+#define CONF_PICKUP_LISTENER "signalpost-pickup"
+
 struct conf_peer { /* who talks to us */
 	const struct sockaddr *addr; /* NULL: locally submitted, {pickup} applies */
 	const char *listener_address; /* NULL: unknown */

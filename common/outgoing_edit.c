@@ -7,6 +7,7 @@
 #include "common/address.h"
 #include "common/clock.h"
 #include "common/header.h"
+#include "common/mailbox_list.h"
 #include "common/outgoing.h"
 #include "common/policy.h"
 
@@ -235,6 +236,8 @@ sign(const struct outgoing_context *ctx, const struct outgoing_envelope *env, st
 	    buf_slice(&o->from_header), &o->signing);
 	if (o->signing.n == 0)
 		return 0;
+	if (env->address_host.len > 0)
+		mailbox_list_prepare(m, env->address_host);
 	if (env->body_too_big)
 		digest = o->domain.dkim_body_simple ? &env->simple : &env->relaxed;
 	if (signing_sign(&o->signing, m, digest, env->now, e) < 0)

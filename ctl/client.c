@@ -61,3 +61,50 @@ client_some_user(const struct conf *c)
 {
 	return c->n_smtp_users > 0 ? c->smtp_users[0].name : "user";
 }
+
+const char *
+client_realm(const struct conf *c)
+{
+	return c->host_names.n > 0 ? c->host_names.v[0] : c->node_name;
+}
+
+const struct conf_pool *
+client_main_pool(const struct conf *c)
+{
+	struct conf_source s;
+	const struct conf_pool *p;
+
+	client_stranger_at(c, &c->listeners[0], client_some_user(c), &s);
+	p = s.default_vmta != NULL ? conf_pool_find(c, s.default_vmta) : NULL;
+	if (p == NULL && c->n_pools == 1)
+		p = &c->pools[0];
+	return p;
+}
+
+static uint64_t
+larger(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+uint64_t
+client_largest_message(const struct conf *c)
+{
+	const struct conf_peer pickup = { .addr = NULL };
+	struct conf_source s;
+	uint64_t most = 0;
+
+	for (size_t i = 0; i < c->n_listeners; i++) {
+		client_stranger_at(c, &c->listeners[i], NULL, &s);
+		most = larger(most, s.max_message_size);
+		client_stranger_at(c, &c->listeners[i], client_some_user(c), &s);
+		most = larger(most, s.max_message_size);
+	}
+	for (size_t i = 0; i < c->n_sources; i++)
+		if (c->sources[i].kind == CONF_SOURCE_NET && !client_is_everybody(&c->sources[i])) {
+			client_in(c, &c->sources[i].net, &s);
+			most = larger(most, s.max_message_size);
+		}
+	conf_source_for(c, &pickup, &s);
+	return larger(most, s.max_message_size);
+}

@@ -11,6 +11,7 @@
 #include "ctl/ctl.h"
 #include "ctl/mta_apply.h"
 #include "ctl/mta_postfix.h"
+#include "ctl/mta_sendmail.h"
 
 /* For the script's pipe to saslpasswd2: nothing but the password, no line end. */
 static int
@@ -39,6 +40,36 @@ print_script(const struct conf *c, const char *file)
 	return 1;
 }
 
+/* Into memory first: half of it must not look like the whole. */
+static int
+print_sendmail(const struct conf *c)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *memory = open_memstream(&text, &len);
+	struct err e;
+	int rc = memory != NULL ? mta_sendmail_mc(c, memory, &e) : err_errno(&e, "memory");
+
+	if (memory != NULL)
+		fclose(memory);
+	if (rc == 0)
+		fwrite(text, 1, len, stdout);
+	else
+		fprintf(stderr, "signalpost: %s\n", e.text);
+	free(text);
+	return rc == 0 ? EX_OK : 1;
+}
+
+static int
+print_sendmail_users(const struct conf *c, const char *file)
+{
+	char *path = realpath(file, NULL);
+
+	mta_sendmail_users(c, path != NULL ? path : file, stdout);
+	free(path);
+	return EX_OK;
+}
+
 /* ---- options ---- */
 
 enum { OPT_APPLY = 256, OPT_YES, OPT_DRY_RUN };
@@ -53,6 +84,7 @@ static const struct option long_options[] = {
 struct options {
 	const char *file, *user, *dir;
 	bool apply, yes, dry_run;
+	bool sendmail, users;
 };
 
 /* "postfix --apply DIR": the folder is the word behind the MTA's. */
@@ -61,13 +93,16 @@ read_options(int argc, char **argv, struct options *o)
 {
 	int opt;
 
-	while ((opt = getopt_long(argc, argv, "c:p:", long_options, NULL)) != -1)
+	while ((opt = getopt_long(argc, argv, "c:p:u", long_options, NULL)) != -1)
 		switch (opt) {
 		case 'c':
 			o->file = optarg;
 			break;
 		case 'p':
 			o->user = optarg;
+			break;
+		case 'u':
+			o->users = true;
 			break;
 		case OPT_APPLY:
 			o->apply = true;
@@ -81,9 +116,12 @@ read_options(int argc, char **argv, struct options *o)
 		default:
 			return false;
 		}
-	if (optind < argc && strcmp(argv[optind], "postfix") == 0)
-		optind++;
-	else
+	if (optind == argc)
+		return false;
+	o->sendmail = strcmp(argv[optind], "sendmail") == 0;
+	if (o->sendmail)
+		return ++optind == argc && !o->apply && !o->yes && !o->dry_run;
+	if (strcmp(argv[optind++], "postfix") != 0 || o->users)
 		return false;
 	if (optind < argc)
 		o->dir = argv[optind++];
@@ -98,6 +136,8 @@ act(const struct conf *c, const struct options *o)
 	struct err e;
 	int rc;
 
+	if (o->sendmail && o->user == NULL)
+		return o->users ? print_sendmail_users(c, o->file) : print_sendmail(c);
 	if (!o->apply)
 		return o->user != NULL ? print_password(c, o->user) : print_script(c, o->file);
 	rc = mta_apply(c, &apply, &e);

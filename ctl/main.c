@@ -41,7 +41,8 @@ static const struct command commands[] = {
 	{ "jobid", cmd_jobid, "jobid text ...\njobid -", "the job id that X-Job: TEXT becomes" },
 	{ "mta-config", cmd_mta_config,
 	    "mta-config postfix [-c file] [-p user]\n"
-	    "mta-config postfix --apply [--yes | --dry-run] [-c file] directory",
+	    "mta-config postfix --apply [--yes | --dry-run] [-c file] directory\n"
+	    "mta-config sendmail [-u] [-c file] [-p user]",
 	    "the MTA settings that the configuration needs: as a script, or put in force" },
 	{ "replay", cmd_replay, "replay [--dry-run] [--sink name] [-c file] --all | name ...",
 	    "send again what was rejected" },

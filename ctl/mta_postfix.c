@@ -14,26 +14,6 @@
 
 #define AUTH_RESERVE 600 /* AUTH commands a minute, ten a second, that no good client exceeds */
 
-/* ---- refusals ---- */
-
-static int
-check_relaying(const struct conf *c, struct err *e)
-{
-	for (size_t i = 0; i < c->n_relay_domains; i++)
-		if (c->relay_domains[i].kind == DOMAIN_ANY)
-			return err_set(e, "relay-domain *: with it Postfix would relay for "
-					  "everybody; name the domains");
-	for (size_t i = 0; i < c->n_sources; i++)
-		if (client_is_everybody(&c->sources[i]) && c->sources[i].always_allow_relaying)
-			return err_set(e,
-			    "%s:%u: always-allow-relaying for everybody (<source %s>) makes an "
-			    "open relay",
-			    c->sources[i].at.file, c->sources[i].at.line, c->sources[i].name);
-	if (c->n_listeners == 0)
-		return err_set(e, "no smtp-listener: nothing to set up");
-	return 0;
-}
-
 /* ---- <milter> ---- */
 
 static void
@@ -372,32 +352,11 @@ put_listeners(const struct conf *c, const struct relay_tables *have, FILE *out)
 
 /* ---- sizes ---- */
 
-static uint64_t
-larger(uint64_t a, uint64_t b)
-{
-	return a > b ? a : b;
-}
-
 static void
 put_sizes(const struct conf *c, FILE *out)
 {
-	const struct conf_peer pickup = { .addr = NULL };
-	struct conf_source s;
-	uint64_t most = 0;
+	uint64_t most = client_largest_message(c);
 
-	for (size_t i = 0; i < c->n_listeners; i++) {
-		client_stranger_at(c, &c->listeners[i], NULL, &s);
-		most = larger(most, s.max_message_size);
-		client_stranger_at(c, &c->listeners[i], client_some_user(c), &s);
-		most = larger(most, s.max_message_size);
-	}
-	for (size_t i = 0; i < c->n_sources; i++)
-		if (c->sources[i].kind == CONF_SOURCE_NET && !client_is_everybody(&c->sources[i])) {
-			client_in(c, &c->sources[i].net, &s);
-			most = larger(most, s.max_message_size);
-		}
-	conf_source_for(c, &pickup, &s);
-	most = larger(most, s.max_message_size);
 	fputs("\n# max-message-size: the largest of all sources (0 is no limit)\n", out);
 	fputs("set_main 'mailbox_size_limit = 0'\nset_main 'virtual_mailbox_limit = 0'\n", out);
 	script_set_number(out, "message_size_limit", most == CONF_UNLIMITED ? 0 : most, "");
@@ -408,7 +367,7 @@ mta_postfix_script(const struct conf *c, const char *conf_file, FILE *out, struc
 {
 	struct relay_tables have = { 0 };
 
-	if (check_relaying(c, e) < 0)
+	if (relay_check(c, "Postfix", e) < 0)
 		return -1;
 	script_begin(c, conf_file, out);
 	put_names(c, out);

@@ -23,24 +23,10 @@ struct queue { /* what is in force for the whole queue */
 	uint64_t life_s, retry_s;
 };
 
-/* The pool that authenticated mail goes through, or the only one. */
-static const struct conf_pool *
-main_pool(const struct conf *c)
-{
-	struct conf_source s;
-	const struct conf_pool *p;
-
-	client_stranger_at(c, &c->listeners[0], client_some_user(c), &s);
-	p = s.default_vmta != NULL ? conf_pool_find(c, s.default_vmta) : NULL;
-	if (p == NULL && c->n_pools == 1)
-		p = &c->pools[0];
-	return p;
-}
-
 static void
 decide_queue(const struct conf *c, struct queue *q)
 {
-	q->pool = main_pool(c);
+	q->pool = client_main_pool(c);
 	conf_domain_for(c, q->pool != NULL && q->pool->n_members == 1 ? q->pool->members[0] : NULL,
 	    q->pool, any_domain, &q->d);
 	q->life_s = q->d.bounce_after_s < MAX_BACKOFF_S ? q->d.bounce_after_s : MAX_BACKOFF_S;

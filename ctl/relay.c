@@ -6,6 +6,24 @@
 #include "ctl/client.h"
 #include "ctl/script.h"
 
+int
+relay_check(const struct conf *c, const char *mta, struct err *e)
+{
+	for (size_t i = 0; i < c->n_relay_domains; i++)
+		if (c->relay_domains[i].kind == DOMAIN_ANY)
+			return err_set(e,
+			    "relay-domain *: with it %s would relay for everybody; name the domains", mta);
+	for (size_t i = 0; i < c->n_sources; i++)
+		if (client_is_everybody(&c->sources[i]) && c->sources[i].always_allow_relaying)
+			return err_set(e,
+			    "%s:%u: always-allow-relaying for everybody (<source %s>) makes an "
+			    "open relay",
+			    c->sources[i].at.file, c->sources[i].at.line, c->sources[i].name);
+	if (c->n_listeners == 0)
+		return err_set(e, "no smtp-listener: nothing to set up");
+	return 0;
+}
+
 bool
 relay_is_domain(const struct conf *c, const char *domain)
 {

@@ -237,6 +237,26 @@ looks_local(SMFICTX *ctx, const char *host, const struct sockaddr *addr)
 	return macro(ctx, "{daemon_addr}") == NULL && macro(ctx, "{if_addr}") == NULL;
 }
 
+/* sendmail's listener that mta-config makes for submit.cf; on loopback, whatever somebody made of it. */
+static bool
+is_pickup(SMFICTX *ctx, const struct sockaddr *addr)
+{
+	const char *name = macro(ctx, "{daemon_name}");
+	struct cidr loopback;
+
+	return addr != NULL && name != NULL && strcmp(name, CONF_PICKUP_LISTENER) == 0 &&
+	       cidr_parse(SLICE_LIT("127.0.0.0/8"), &loopback, NULL) == 0 && cidr_match(&loopback, addr);
+}
+
+/* Postfix says "Postfix 3.7.11", sendmail "8.17.1.9". */
+static bool
+is_sendmail(SMFICTX *ctx)
+{
+	const char *version = macro(ctx, "v");
+
+	return version != NULL && version[0] >= '0' && version[0] <= '9';
+}
+
 static sfsistat
 on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
 {
@@ -245,7 +265,6 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
 	struct settings *settings = reload_acquire();
 	const char *listener = macro(ctx, "{daemon_addr}");
 	struct conf_source src;
-	const char *version = macro(ctx, "v"); /* "Postfix 3.7.11", sendmail: "8.17.1" */
 	struct policy_answer a;
 	uint64_t refused_s;
 
@@ -257,7 +276,10 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
 	s->connected = true;
 	session_set_text(&s->client_name, host);
 	s->maybe_local = looks_local(ctx, host, addr);
-	s->routes = version == NULL || version[0] < '0' || version[0] > '9';
+	s->routes = !is_sendmail(ctx);
+	s->pickup = is_pickup(ctx, addr);
+	if (!s->routes && macro(ctx, "j") != NULL)
+		s->address_host = xstrdup(macro(ctx, "j"));
 	session_free(old);
 	smfi_setpriv(ctx, s);
 	session_set_listener(s, listener != NULL ? listener : macro(ctx, "{if_addr}"),

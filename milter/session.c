@@ -37,6 +37,7 @@ session_free(struct session *s)
 	free(s->auth_user);
 	free(s->client_name);
 	free(s->helo);
+	free(s->address_host);
 	free(s);
 }
 
@@ -104,7 +105,7 @@ session_begin(struct session *s, const char *path)
 	const struct conf_smtp_user *user;
 
 	session_end(s);
-	s->local = s->maybe_local && path[0] != '<';
+	s->local = s->pickup || (s->maybe_local && path[0] != '<');
 	s->in_transaction = true;
 	tx->settings = reload_acquire();
 	c = reload_context(tx->settings)->conf;
@@ -265,6 +266,7 @@ session_envelope(struct session *s, struct slice *rcpts, int64_t now, struct out
 		.size = tx->header_bytes + 2 + tx->body_bytes,
 		.body_too_big = tx->body_too_big,
 		.headers_too_big = tx->headers_too_big,
+		.address_host = slice_str(s->address_host),
 		.now = now,
 	};
 	if (tx->body_too_big && tx->relaxed != NULL) {

@@ -37,6 +37,8 @@ struct session {
 	char *client_name; /* as the MTA gives it; NULL: unknown */
 	char *helo;	   /* NULL: none yet */
 	bool maybe_local; /* the connection looks like a local submission; MAIL will tell */
+	bool pickup;	  /* it came to sendmail's listener for local submissions */
+	char *address_host; /* see struct outgoing_envelope; NULL: none */
 	bool local;	  /* sendmail(1) or another program on this host, not SMTP */
 	char listener_ip[64];	      /* "" if unknown */
 	unsigned listener_port;
