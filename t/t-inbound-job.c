@@ -2,7 +2,9 @@
 #include <time.h>
 
 #include "common/clock.h"
+#include "common/dkim.h"
 #include "common/hash.h"
+#include "common/header.h"
 #include "common/ids.h"
 #include "common/inbound.h"
 #include "common/token.h"
@@ -52,10 +54,12 @@
 
 /*
  * Messages: 1 to a@x (envid env+1); 2 and 3 to b@x and c@x, with one body; 4 to d@x, a
- * subaccount's. {sealN}, {pathN} are their sealed ids.
+ * subaccount's. {sealN}, {pathN} are their sealed ids. A mail that begins with "{DOMAIN}" is
+ * signed.
  *
  * What comes: "TYPE RCPT CLASS-OR-FBTYPE MATCHED-BY[+] CAMPAIGN SUBACCOUNT MESSAGE[ ~LIKELY]
- * [ final=RCPT]"; '+': authenticated. Then whom the mail goes on to.
+ * [ final=RCPT][ dkim=RESULT[!]]"; '+': authenticated, '!': not aligned. Then whom the mail goes on
+ * to.
  */
 static const struct {
 	const char *name;
@@ -177,7 +181,18 @@ static const struct {
 	{ "signed, and not asked for", "", "", "x@bounces.example",
 	    "DKIM-Signature: v=1; a=rsa-sha256; d=mx.x.example; s=s; h=from; bh=AAAA; b=AAAA\n" DSN(
 		"a@x.example", ONE),
-	    { "outofband a@x.example 10 message-id c1 0 1" }, NULL },
+	    { "outofband a@x.example 10 message-id c1 0 1 dkim=fail" }, NULL },
+	{ "signed by the reporter", "", " require-authenticated-reports yes\n", "x@bounces.example",
+	    "{mx.x.example}" DSN("a@x.example", ONE),
+	    { "outofband a@x.example 10 message-id c1 0 1 dkim=pass" }, NULL },
+	{ "signed by somebody else", "", " require-authenticated-reports yes\n",
+	    "x@bounces.example", "{evil.example}" DSN("a@x.example", ONE), { NULL }, NULL },
+	{ "signed by somebody else, and not asked for", "", "", "x@bounces.example",
+	    "{evil.example}" DSN("a@x.example", ONE),
+	    { "outofband a@x.example 10 message-id c1 0 1 dkim=pass!" }, NULL },
+	{ "a signature does not make a guess sure", "", "", "x@bounces.example",
+	    "{mx.x.example}" DSN("d@x.example", FOUR),
+	    { "outofband d@x.example 10 message-id - 0 none ~4 dkim=pass" }, NULL },
 };
 
 /* ---- the world of a row ---- */
@@ -187,6 +202,7 @@ static const struct {
 static char dir[SPOOLDIR_SIZE];
 static char ids[N_MESSAGES][IDS_SIZE], seals[N_MESSAGES][200], paths[N_MESSAGES][200];
 static struct err e;
+static struct dkim_key *key;
 
 static void
 seal(const struct token_ring *ring, enum token_text as, struct message_id id, unsigned count,
@@ -290,6 +306,43 @@ fill_in(const char *text, bool crlf, struct buf *out)
 	}
 }
 
+/* A signature over the mail, as a field before it. */
+static void
+sign(const char *domain, const struct buf *mail, struct buf *out)
+{
+	struct dkim_signing how = { .selector = "s", .domain = domain, .timestamp = 1790000000 };
+	struct dkim_body *b = dkim_body_begin(DKIM_RELAXED);
+	struct slice rest = buf_slice(mail);
+	struct dkim_field fields[20];
+	unsigned char hash[32];
+	struct header h;
+	size_t n = 0;
+
+	while (n < COUNT(fields) && header_next(&rest, &h) > 0)
+		fields[n++] = (struct dkim_field){ h.name, h.value };
+	dkim_body_add(b, rest);
+	dkim_body_end(b, hash, &how.body_length);
+	buf_adds(out, "DKIM-Signature:");
+	ok(dkim_signature(key, &how, fields, n, hash, out, &e) == 0, "signed %s", e.text);
+	buf_adds(out, "\r\n");
+}
+
+static void
+fill_in_mail(const char *mail, struct buf *out)
+{
+	char domain[100] = "";
+	struct buf body;
+
+	buf_init(&body, 1 << 20);
+	if (sscanf(mail, "{%99[a-z.]}", domain) == 1)
+		mail += strlen(domain) + 2;
+	fill_in(mail, true, &body);
+	if (domain[0] != '\0')
+		sign(domain, &body, out);
+	buf_add(out, buf_slice(&body));
+	buf_free(&body);
+}
+
 static void
 capture(struct spool *sp, const char *to, const char *mail, char name[INBOUND_NAME_SIZE])
 {
@@ -305,7 +358,7 @@ capture(struct spool *sp, const char *to, const char *mail, char name[INBOUND_NA
 	buf_init(&rcpt, 4096);
 	buf_init(&text, 1 << 20);
 	fill_in(to, false, &rcpt);
-	fill_in(mail, true, &text);
+	fill_in_mail(mail, &text);
 	r.address = buf_slice(&rcpt);
 	r.list = strstr(to, "@fbl.") != NULL ? INBOUND_FEEDBACK : INBOUND_BOUNCE;
 	w = inbound_create(sp, &env, &e);
@@ -354,6 +407,9 @@ describe(const struct event *ev, struct buf *out)
 		buf_printf(out, " ~%s", which(ev->likely_message_id));
 	if (ev->final_rcpt.len > 0)
 		buf_printf(out, " final=%.*s", SLICE_FMT(ev->final_rcpt));
+	if (!slice_eq(ev->report_dkim, SLICE_LIT("none")))
+		buf_printf(out, " dkim=%.4s%s", ev->report_dkim.p,
+		    slice_endsi(ev->report_dkim, SLICE_LIT(" unaligned")) ? "!" : "");
 }
 
 /* The events that are in the spool, in order: `each` is called with each. Returns how many. */
@@ -646,21 +702,45 @@ run_early(int64_t at_s)
 	buf_free(&line);
 }
 
+/* The same for two domains. */
+static void
+make_key(void)
+{
+	char path[SPOOLDIR_SIZE + 10];
+	struct buf pem, record;
+	FILE *f;
+
+	buf_init(&pem, 65536);
+	buf_init(&record, 65536);
+	snprintf(path, sizeof(path), "%s/dns", dir);
+	if (dkim_key_generate(DKIM_RSA_SHA256, DKIM_RSA_MIN_BITS, &pem, &e) < 0 ||
+	    (key = dkim_key_parse("t", buf_slice(&pem), &e)) == NULL ||
+	    (f = fopen(path, "w")) == NULL) {
+		printf("Bail out! %s\n", e.text);
+		exit(1);
+	}
+	dkim_key_record(key, &record);
+	fprintf(f, "s._domainkey.mx.x.example %s\ns._domainkey.evil.example %s\n", buf_str(&record),
+	    buf_str(&record));
+	fclose(f);
+	buf_free(&pem);
+	buf_free(&record);
+}
+
 int
 main(void)
 {
 	int64_t at_s = clock_wall_s() - 100;
-	char path[SPOOLDIR_SIZE + 10];
 
 	spooldir_make(dir);
-	snprintf(path, sizeof(path), "%s/dns", dir);
-	close(open(path, O_CREAT | O_WRONLY, 0644));
+	make_key();
 	make_messages(at_s);
 	for (size_t i = 0; i < COUNT(rows); i++)
 		run_row(i, at_s);
 	run_again(at_s);
 	run_broken(at_s);
 	run_early(at_s);
+	dkim_key_close(key);
 	spooldir_remove(dir);
 	return tap_done();
 }
