@@ -262,6 +262,58 @@ def test_broken_off():
     s.end()
 
 
+def test_last_word():
+    """The relay has the mail and thinks about it when the uploader is told to end."""
+    s = Scene("last")
+    server = socket.create_server(("127.0.0.1", s.port))
+    server.settimeout(WAIT)
+    s.put(["ops@relay.example"])
+    s.start()
+    c, _ = server.accept()
+    f = c.makefile("rwb", buffering=0)
+    f.write(b"220 x\r\n")
+    for reply in (b"250 x\r\n", b"250 x\r\n", b"250 x\r\n", b"354 x\r\n"):
+        f.readline()
+        f.write(reply)
+    while f.readline() not in (b".\r\n", b""):
+        pass
+    s.uploader.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    f.write(b"250 taken\r\n")
+    ok(s.uploader.wait(WAIT) == 0 and s.left() == [], "an answer that is near is waited for: no mail comes twice",
+       s.left(), s.log())
+    s.uploader = None
+    f.close()
+    c.close()
+    server.close()
+    s.end()
+
+
+def test_silent():
+    """A relay that refuses and then says no more: nothing hangs, and TERM is obeyed at once."""
+    s = Scene("silent")
+    server = socket.create_server(("127.0.0.1", s.port))
+    server.settimeout(WAIT)
+    s.put(["ops@relay.example"])
+    s.start()
+    c, _ = server.accept()
+    f = c.makefile("rwb", buffering=0)
+    f.write(b"220 x\r\n")
+    for reply in (b"250 x\r\n", b"250 x\r\n", b"550 5.1.1 not here\r\n"):
+        f.readline()
+        f.write(reply)
+    ok(wait(lambda: "550 5.1.1 not here" in s.reason()), "its refusal counts", s.log())
+    s.put(["ops@relay.example"])
+    s.stop(signal.SIGKILL)
+    s.start()
+    other, _ = server.accept()
+    s.put(["ops@relay.example"])
+    ok(s.stop() == 0, "a relay that does not greet does not keep us", s.log())
+    for x in (f, c, other, server):
+        x.close()
+    s.end()
+
+
 def test_old_and_odd():
     s = Scene("old", age="1h")
     s.start_sink()
@@ -303,7 +355,7 @@ def test_sent_back():
     s.end()
 
 
-for test in (test_taken, test_postmaster, test_refused, test_put_off, test_broken_off, test_old_and_odd, test_sent_back):
+for test in (test_taken, test_postmaster, test_refused, test_put_off, test_broken_off, test_last_word, test_silent, test_old_and_odd, test_sent_back):
     test()
 print("1..%d" % run)
 sys.exit(1 if failed else 0)

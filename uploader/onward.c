@@ -4,6 +4,7 @@
 #include "uploader/onward.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -24,6 +25,9 @@
 #define RESCAN_MS     60000
 #define KEYS_RETRY_MS 60000
 #define RCPT_SHOWN    320
+#define LAST_WORD_MS  2000 /* for the relay's last answer when we end */
+#define MANY          1000 /* mails: the directory is then read every few seconds at most */
+#define MANY_MS       3000
 
 /* Our own traces, so that a mail that is sent back to us is known. */
 #define TRACE_HEADER "X-Signalpost-Forwarded"
@@ -59,9 +63,13 @@ struct onward {
 	int64_t rescan_ms, not_before_ms;
 	struct backoff backoff; /* the relay's */
 	bool keys_missing;      /* and it has been logged */
-	bool open;              /* there is a current mail */
+	int64_t scanned_ms;
+	bool open;    /* there is a current mail */
+	bool closing; /* no other transfer is begun */
 	struct current cur;
 };
+
+static void finished(struct onward *o, const struct smtp_result *r);
 
 static int64_t
 wait_ms(struct backoff *b, const struct backoff_range *range)
@@ -103,11 +111,30 @@ close_current(struct onward *o)
 	o->open = false;
 }
 
+/* A mail that is given up while the relay thinks about its answer may come twice. */
+static void
+await_last_word(struct onward *o)
+{
+	struct pollfd pfd = { .fd = smtp_fd(o->smtp), .events = POLLIN };
+	int64_t end = clock_mono_ms() + LAST_WORD_MS;
+	const struct smtp_result *r;
+
+	o->closing = true;
+	while (o->open && smtp_is_ending(o->smtp) && clock_mono_ms() < end) {
+		poll(&pfd, 1, 50);
+		smtp_step(o->smtp);
+		if ((r = smtp_take(o->smtp)) != NULL)
+			finished(o, r);
+	}
+}
+
 void
 onward_job_close(struct onward *o)
 {
 	if (o == NULL)
 		return;
+	if (o->smtp != NULL)
+		await_last_word(o);
 	smtp_close(o->smtp);
 	close_current(o);
 	token_ring_close(o->keys);
@@ -123,7 +150,7 @@ onward_job_close(struct onward *o)
 void
 onward_job_wake(struct onward *o)
 {
-	o->rescan_ms = 0;
+	o->rescan_ms = o->n_items < MANY ? 0 : o->scanned_ms + MANY_MS;
 }
 
 int
@@ -149,6 +176,7 @@ rescan(struct onward *o, int64_t now)
 	struct err e;
 	ssize_t n = onward_list(o->dir, LIST_MAX, &names, &e);
 
+	o->scanned_ms = now;
 	o->rescan_ms = now + RESCAN_MS;
 	if (n < 0) {
 		log_error("%s", e.text);
@@ -468,7 +496,7 @@ send_current(struct onward *o)
 static void
 go_on(struct onward *o)
 {
-	if (!o->open)
+	if (!o->open || o->closing)
 		return;
 	if (o->cur.at < o->cur.order.n_rcpts)
 		send_current(o);

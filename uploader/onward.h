@@ -83,7 +83,8 @@ struct onward;
  * `conf` is used until the close. libcurl must have been set up. NULL and *e.
  */
 struct onward *onward_job_open(const struct conf *conf, struct spool *sp, struct err *e);
-void onward_job_close(struct onward *o); /* gives up what is under way; NULL is fine */
+/* Gives up what is under way, but waits two seconds for an answer that is near. NULL is fine. */
+void onward_job_close(struct onward *o);
 
 /* Go on with what is under way. Returns when to come again, monotonic, or as soon as the
  * descriptor (it stays the same) is readable. */

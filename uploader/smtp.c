@@ -22,6 +22,7 @@ struct smtp {
 	CURL *easy;
 	struct curl_slist *rcpts;
 	int epoll;
+	int socket;       /* of the connection, which libcurl keeps; -1: none */
 	int64_t timer_ms; /* libcurl's; INT64_MAX: none */
 	bool busy, finished;
 	char curl_error[CURL_ERROR_SIZE];
@@ -64,12 +65,44 @@ timer_event(CURLM *multi, long timeout_ms, void *arg)
 	return 0;
 }
 
+static curl_socket_t
+open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
+{
+	struct smtp *s = arg;
+
+	(void)purpose;
+	s->socket = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	return s->socket;
+}
+
+static int
+close_socket(void *arg, curl_socket_t fd)
+{
+	struct smtp *s = arg;
+
+	if (s->socket == fd)
+		s->socket = -1;
+	return close(fd);
+}
+
+/*
+ * When libcurl closes a connection it says QUIT and waits for the answer, for minutes, and
+ * holds up all that we do. There is nothing to wait for.
+ */
+static void
+hang_up(const struct smtp *s)
+{
+	if (s->socket >= 0)
+		shutdown(s->socket, SHUT_RDWR);
+}
+
 struct smtp *
 smtp_open(struct err *e)
 {
 	struct smtp *s = xcalloc(1, sizeof(*s));
 
 	s->timer_ms = INT64_MAX;
+	s->socket = -1;
 	s->epoll = epoll_create1(EPOLL_CLOEXEC);
 	s->multi = curl_multi_init();
 	s->easy = curl_easy_init();
@@ -85,24 +118,12 @@ smtp_open(struct err *e)
 	return s;
 }
 
-/* libcurl says QUIT when it closes a connection and waits for the answer: not on a dead one. */
-static void
-cut_connection(struct smtp *s)
-{
-	curl_socket_t fd = CURL_SOCKET_BAD;
-
-	if (s->easy != NULL && s->multi != NULL &&
-	    curl_easy_getinfo(s->easy, CURLINFO_ACTIVESOCKET, &fd) == CURLE_OK &&
-	    fd != CURL_SOCKET_BAD)
-		shutdown(fd, SHUT_RDWR);
-}
-
 void
 smtp_close(struct smtp *s)
 {
 	if (s == NULL)
 		return;
-	cut_connection(s);
+	hang_up(s);
 	if (s->busy)
 		curl_multi_remove_handle(s->multi, s->easy);
 	curl_easy_cleanup(s->easy);
@@ -135,6 +156,7 @@ sent_command(struct smtp *s, struct slice line)
 			return;
 		}
 	s->stage = OVER; /* QUIT */
+	hang_up(s);
 }
 
 /* Keep what it said last, and at which stage it said no first. */
@@ -234,6 +256,10 @@ set_transfer(struct smtp *s, const char *url, const char *from)
 	SET(CURLOPT_TIMEOUT, (long)SMTP_TIMEOUT_S);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_ERRORBUFFER, s->curl_error);
+	SET(CURLOPT_OPENSOCKETFUNCTION, open_socket);
+	SET(CURLOPT_OPENSOCKETDATA, s);
+	SET(CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+	SET(CURLOPT_CLOSESOCKETDATA, s);
 	SET(CURLOPT_VERBOSE, 1L); /* for the debug function alone */
 	SET(CURLOPT_DEBUGFUNCTION, debug_event);
 	SET(CURLOPT_DEBUGDATA, s);
@@ -374,6 +400,13 @@ smtp_step(struct smtp *s)
 	while ((m = curl_multi_info_read(s->multi, &left)) != NULL)
 		if (m->msg == CURLMSG_DONE)
 			finish(s, m->data.result);
+}
+
+bool
+smtp_is_ending(const struct smtp *s)
+{
+	return s->busy && s->stage == CONTENT && s->failed_at == OVER && s->parts[0].len == 0 &&
+	       s->parts[1].len == 0;
 }
 
 const struct smtp_result *

@@ -56,6 +56,9 @@ int smtp_fd(const struct smtp *s);          /* stays the same; readable when som
 int64_t smtp_wake_ms(const struct smtp *s); /* when to step at the latest, monotonic */
 void smtp_step(struct smtp *s);
 
+/* Has it all been said, and only the relay's last answer is missing? */
+bool smtp_is_ending(const struct smtp *s);
+
 /* The result, once; NULL while there is none. Valid until the next start. */
 const struct smtp_result *smtp_take(struct smtp *s);
 
