@@ -152,6 +152,28 @@ printf 'Subject: local\n\nhello\n' | sendmail -C "$D/mta/etc" -N success,failure
 it_wait 20 grep -q 'capture=bounce to=<y@bounces.example> .*client=local' "$D/logs/milter"
 is "from this host's sendmail: captured too" "$(files | wc -l | tr -d ' ')" 2
 
+# ---- an MTA that can't remove recipients (actions 0x57), and one that can (0x5f) ----
+
+oldmta() { python3 "$src/t/lib/oldmta.py" "$socket" "$@" 2>&1; }
+clean
+is "a report alone: discarded for the MTA" "$(oldmta 0x57 "" y@bounces.example x@fbl.example)" \
+	"y@bounces.example => continue
+x@fbl.example => continue
+end => discard"
+is "it is kept, with a blank behind each colon" "$(tail -n +2 "$(files)" | tr -d '\r')" \
+	"$(printf 'From: a@isp.example\nSubject: old\nX-Fold: a\n\tb\n\nhello')"
+out=$(oldmta 0x57 "" y@bounces.example user@relay.example)
+has "a report first: other recipients come another time" "$out" "user@relay.example => 452 4.5.3 "
+has "and it is taken" "$out" "end => discard"
+out=$(oldmta 0x57 "" user@relay.example y@bounces.example)
+has "another recipient first: the report comes another time" "$out" "y@bounces.example => 452 4.5.3 "
+has "and that one is taken" "$out" "end => continue"
+hasnt "without removing any" "$out" "remove"
+out=$(oldmta 0x5f "" user@relay.example y@bounces.example x@fbl.example)
+has "recipients can be removed: both kinds are taken" "$out" "end => remove <y@bounces.example>
+end => remove <x@fbl.example>"
+has "and the other goes on" "$out" "end => continue"
+
 # ---- those that never end ----
 
 clean
@@ -184,7 +206,7 @@ it_stop milter KILL
 configure "$D/spool"
 milter_start
 has "and when it is there again: taken" "$(reports send "$port" "$D/odd" "" y@bounces.example)" "250 2.0.0"
-is "the one that was refused got no event" "$(receptions)" "user@relay.example"
+is "the one that was refused got no event" "$(receptions)" "user@relay.example user@relay.example user@relay.example"
 
 mkdir "$D/small"
 if mount -t tmpfs -o size=3m,mode=755 signalpost-test "$D/small" 2>/dev/null; then
