@@ -10,6 +10,7 @@
 #include "common/conf.h"
 #include "ctl/ctl.h"
 #include "ctl/mta_apply.h"
+#include "ctl/mta_check.h"
 #include "ctl/mta_postfix.h"
 #include "ctl/mta_sendmail.h"
 
@@ -72,18 +73,20 @@ print_sendmail_users(const struct conf *c, const char *file)
 
 /* ---- options ---- */
 
-enum { OPT_APPLY = 256, OPT_YES, OPT_DRY_RUN };
+enum { OPT_APPLY = 256, OPT_CHECK, OPT_YES, OPT_DRY_RUN, OPT_JSON };
 
 static const struct option long_options[] = {
 	{ "apply", no_argument, NULL, OPT_APPLY },
+	{ "check", no_argument, NULL, OPT_CHECK },
 	{ "yes", no_argument, NULL, OPT_YES },
 	{ "dry-run", no_argument, NULL, OPT_DRY_RUN },
+	{ "json", no_argument, NULL, OPT_JSON },
 	{ NULL, 0, NULL, 0 },
 };
 
 struct options {
 	const char *file, *user, *dir;
-	bool apply, yes, dry_run;
+	bool apply, check, yes, dry_run, json;
 	bool sendmail, users;
 };
 
@@ -107,11 +110,17 @@ read_options(int argc, char **argv, struct options *o)
 		case OPT_APPLY:
 			o->apply = true;
 			break;
+		case OPT_CHECK:
+			o->check = true;
+			break;
 		case OPT_YES:
 			o->yes = true;
 			break;
 		case OPT_DRY_RUN:
 			o->dry_run = true;
+			break;
+		case OPT_JSON:
+			o->json = true;
 			break;
 		default:
 			return false;
@@ -120,27 +129,31 @@ read_options(int argc, char **argv, struct options *o)
 		return false;
 	o->sendmail = strcmp(argv[optind], "sendmail") == 0;
 	if (o->sendmail)
-		return ++optind == argc && !o->apply && !o->yes && !o->dry_run;
+		return ++optind == argc && !o->apply && !o->check && !o->yes &&
+		       !o->dry_run && !o->json;
 	if (strcmp(argv[optind++], "postfix") != 0 || o->users)
 		return false;
 	if (optind < argc)
 		o->dir = argv[optind++];
-	return optind == argc && o->apply == (o->dir != NULL) &&
-	       (o->apply || (!o->yes && !o->dry_run));
+	if (optind < argc || (o->apply && o->check) || (o->apply && o->dir == NULL) ||
+	    (o->dir != NULL && !o->apply && !o->check))
+		return false;
+	return ((!o->yes && !o->dry_run) || o->apply) && (!o->json || o->check);
 }
 
 static int
 act(const struct conf *c, const struct options *o)
 {
 	const struct mta_apply_options apply = { o->dir, o->file, o->yes, o->dry_run };
+	const char *dir = o->dir != NULL ? o->dir : "/etc/postfix";
 	struct err e;
 	int rc;
 
 	if (o->sendmail && o->user == NULL)
 		return o->users ? print_sendmail_users(c, o->file) : print_sendmail(c);
-	if (!o->apply)
+	if (!o->apply && !o->check)
 		return o->user != NULL ? print_password(c, o->user) : print_script(c, o->file);
-	rc = mta_apply(c, &apply, &e);
+	rc = o->apply ? mta_apply(c, &apply, &e) : mta_check(c, o->file, dir, o->json, &e);
 	if (rc < 0)
 		fprintf(stderr, "signalpost: %s\n", e.text);
 	return rc == 0 ? EX_OK : 1;

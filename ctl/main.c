@@ -42,8 +42,9 @@ static const struct command commands[] = {
 	{ "mta-config", cmd_mta_config,
 	    "mta-config postfix [-c file] [-p user]\n"
 	    "mta-config postfix --apply [--yes | --dry-run] [-c file] directory\n"
+	    "mta-config postfix --check [--json] [-c file] [directory]\n"
 	    "mta-config sendmail [-u] [-c file] [-p user]",
-	    "the MTA settings that the configuration needs: as a script, or put in force" },
+	    "the MTA settings that the configuration needs: as a script, put in force, checked" },
 	{ "replay", cmd_replay, "replay [--dry-run] [--sink name] [-c file] --all | name ...",
 	    "send again what was rejected" },
 	{ "rewrite", cmd_rewrite,

@@ -18,6 +18,7 @@
 #include "common/slice.h"
 #include "common/xalloc.h"
 #include "ctl/mta_facts.h"
+#include "ctl/mta_remedy.h"
 #include "ctl/mta_stage.h"
 #include "ctl/open_relay.h"
 #include "ctl/run.h"
@@ -87,15 +88,18 @@ check_folder(const char *dir, bool *configured, struct err *e)
 static void
 tell_open(void *arg, const struct open_relay *found)
 {
+	struct buf remedy, command;
+
 	fprintf(stderr, "signalpost: %s%s%s = %s: %s\n",
 	    found->service != NULL ? found->service : "", found->service != NULL ? ": " : "",
 	    found->setting, found->value, found->why);
-	if (found->service != NULL)
-		fprintf(stderr, "\tto mend it: postconf -c %s -P '%s/%s=%s'\n", (const char *)arg,
-		    found->service, found->setting, found->safe);
-	else
-		fprintf(stderr, "\tto mend it: postconf -c %s -e '%s = %s'\n", (const char *)arg,
-		    found->setting, found->safe);
+	buf_init(&remedy, BUF_NO_LIMIT);
+	buf_init(&command, BUF_NO_LIMIT);
+	mta_remedy_in(
+	    &command, mta_remedy_set(&remedy, found->service, found->setting, found->safe), arg);
+	fprintf(stderr, "\tto mend it: %s\n", buf_str(&command));
+	buf_free(&remedy);
+	buf_free(&command);
 }
 
 static bool
@@ -283,7 +287,7 @@ put_file(const char *from, const char *to, struct err *e)
 	if (stat(to, &st) == 0 &&
 	    (fchown(fd, st.st_uid, st.st_gid) < 0 || fchmod(fd, st.st_mode & 07777) < 0))
 		rc = err_errno(e, "%s", from);
-	else if (fsync(fd) < 0 || rename(from, to) < 0)
+	else if (futimens(fd, NULL) < 0 || fsync(fd) < 0 || rename(from, to) < 0)
 		rc = err_errno(e, "%s", to);
 	close(fd);
 	return rc;

@@ -24,6 +24,7 @@ const char *const mta_stage_folders[] = { "signalpost", "sasl", "dynamicmaps.cf.
 static int
 copy_file(const char *from, const char *to, struct err *e)
 {
+	struct timespec times[2];
 	struct stat st;
 	struct buf text;
 	int fd, rc = -1;
@@ -32,14 +33,16 @@ copy_file(const char *from, const char *to, struct err *e)
 		return errno == ENOENT ? 0 : err_errno(e, "%s", from);
 	if (!S_ISREG(st.st_mode))
 		return 0;
+	times[0] = st.st_atim;
+	times[1] = st.st_mtim;
 	buf_init(&text, COPY_MAX);
 	fd = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 	if (file_read(AT_FDCWD, from, &text, e) < 0)
 		goto out;
 	if (fd < 0 || file_write_all(fd, buf_slice(&text)) < 0 ||
 	    (geteuid() == 0 && fchown(fd, st.st_uid, st.st_gid) < 0) ||
-	    fchmod(fd, st.st_mode & 07777) < 0) {
-		err_errno(e, "%s", to);
+	    fchmod(fd, st.st_mode & 07777) < 0 || futimens(fd, times) < 0) {
+		rc = err_errno(e, "%s", to);
 		goto out;
 	}
 	rc = 0;

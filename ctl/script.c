@@ -85,6 +85,8 @@ static const char head[] =
     "\n"
     "set_main() {\n"
     "\tpostconf -c \"$dir\" -e \"$1\"\n"
+    "\t# Postfix waits before it reads a main.cf that has just been written.\n"
+    "\t[ \"$home\" = \"$dir\" ] || touch -t 200001010000 \"$dir/main.cf\"\n"
     "}\n"
     "list_has() { # list_has PARAMETER VALUE: first in the list, before what is there already\n"
     "\told=$(postconf -c \"$dir\" -h \"$1\")\n"

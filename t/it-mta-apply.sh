@@ -61,9 +61,12 @@ maillog_file = $D/mta/log
 smtpd_milters = inet:127.0.0.1:1
 END
 state() { (cd "$etc" && find . -type f ! -path './signalpost-backup-*' -exec sha256sum {} + | sort -k2); }
+# Postfix waits before it reads a main.cf that is younger than two seconds.
+settle() { [ ! -f "$1/main.cf" ] || touch -t 200001010000 "$1/main.cf"; }
 apply() { # apply DIR OPTION...: output and status
 	dir=$1
 	shift
+	settle "$dir"
 	out=$("$signalpost" mta-config postfix --apply "$dir" -c "$conf" "$@" </dev/null 2>&1)
 	rc=$?
 }

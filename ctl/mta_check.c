@@ -1,0 +1,351 @@
+#include "ctl/mta_check.h"
+
+#include <json-c/json.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/buf.h"
+#include "common/slice.h"
+#include "ctl/mta_finding.h"
+#include "ctl/mta_stage.h"
+#include "ctl/open_relay.h"
+
+/* ---- findings ---- */
+
+static const char *const severities[] = {
+	[MTA_MISSING] = "missing",
+	[MTA_WRONG] = "wrong",
+	[MTA_DANGEROUS] = "dangerous",
+};
+
+static void
+print_json(
+    const char *how, const char *service, const char *setting, const char *why, const char *remedy)
+{
+	struct json_object *o = json_object_new_object();
+
+	json_object_object_add(o, "severity", json_object_new_string(how));
+	if (service != NULL)
+		json_object_object_add(o, "service", json_object_new_string(service));
+	json_object_object_add(o, "setting", json_object_new_string(setting));
+	json_object_object_add(o, "text", json_object_new_string(why));
+	json_object_object_add(o, "remedy", json_object_new_string(remedy));
+	puts(json_object_to_json_string_ext(
+	    o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
+	json_object_put(o);
+}
+
+void
+mta_found(struct mta_check *ck, enum mta_severity how, const char *service, const char *setting,
+    const char *why, const char *remedy)
+{
+	struct buf command;
+
+	buf_init(&command, BUF_NO_LIMIT);
+	mta_remedy_in(&command, remedy, ck->dir);
+	if (ck->json)
+		print_json(severities[how], service, setting, why, buf_str(&command));
+	else
+		printf("%s: %s%s%s: %s\n\t%s\n", severities[how], service != NULL ? service : "",
+		    service != NULL ? ": " : "", setting, why, buf_str(&command));
+	buf_free(&command);
+	ck->found++;
+}
+
+/* ---- values ---- */
+
+/* A time with a unit, in seconds. */
+static uint64_t
+seconds(const char *text)
+{
+	static const char units[] = "smhdw";
+	static const uint64_t in_s[] = { 1, 60, 3600, 86400, 604800 };
+	char *end;
+	uint64_t n = strtoull(text, &end, 10);
+	const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+
+	return unit != NULL ? n * in_s[unit - units] : n;
+}
+
+static bool
+is_long_enough(const char *is, const char *needed)
+{
+	return seconds(is) >= seconds(needed);
+}
+
+static bool
+is_number_at_least(const char *is, const char *needed)
+{
+	return strtoul(is, NULL, 10) >= strtoul(needed, NULL, 10);
+}
+
+/* Everything that is needed; more is the admin's business. */
+static bool
+has_all(const char *is, const char *needed)
+{
+	struct slice rest = slice_str(needed), item;
+	char name[1024];
+
+	while (mta_facts_item(&rest, &item)) {
+		snprintf(name, sizeof(name), "%.*s", SLICE_FMT(item));
+		if (!mta_facts_has(is, name))
+			return false;
+	}
+	return true;
+}
+
+/* "a, b" and "a b" are the same to Postfix. */
+static bool
+same_items(const char *is, const char *needed)
+{
+	struct slice a = slice_str(is), b = slice_str(needed), x, y;
+	bool more;
+
+	do {
+		more = mta_facts_item(&a, &x);
+		if (more != mta_facts_item(&b, &y) || (more && !slice_eq(x, y)))
+			return false;
+	} while (more);
+	return true;
+}
+
+static bool
+same_bool(const char *is, const char *needed)
+{
+	return slice_eqi(slice_str(is), slice_str(needed));
+}
+
+/* What is looked at in other ways. */
+static bool
+elsewhere(const char *is, const char *needed)
+{
+	(void)is, (void)needed;
+	return true;
+}
+
+struct aspect {
+	const char *name;
+	bool (*good)(const char *is, const char *needed);
+	enum mta_severity how;
+	const char *why; /* behind "is X; " */
+};
+
+static const struct aspect aspects[] = {
+	{ "config_directory", elsewhere, MTA_WRONG, "" },
+	{ "smtpd_milters", elsewhere, MTA_WRONG, "" },
+	{ "non_smtpd_milters", elsewhere, MTA_WRONG, "" },
+	{ "smtpd_milter_maps", elsewhere, MTA_WRONG, "" },
+	{ "milter_default_action", elsewhere, MTA_WRONG, "" },
+	{ "milter_macro_daemon_name", elsewhere, MTA_WRONG, "" },
+	{ "milter_protocol", is_number_at_least, MTA_WRONG,
+	    "older protocols can't change messages as signalpost-milter does" },
+	{ "milter_connect_timeout", is_long_enough, MTA_WRONG,
+	    "too short under load: mail gets 451" },
+	{ "milter_command_timeout", is_long_enough, MTA_WRONG,
+	    "too short under load: mail gets 451" },
+	{ "milter_content_timeout", is_long_enough, MTA_WRONG,
+	    "too short for the end of a large message: mail gets 451" },
+	{ "enable_long_queue_ids", same_bool, MTA_WRONG,
+	    "short queue ids are used again within minutes: events would go to the wrong message" },
+	{ "relay_domains", has_all, MTA_MISSING,
+	    "relay-domain and the processors' domains are not all there: their mail is refused at "
+	    "DATA" },
+	{ "mydestination", same_items, MTA_WRONG, "what is delivered here follows host-name" },
+	{ "smtpd_relay_restrictions", same_items, MTA_WRONG,
+	    "who may relay follows relay-domain and <source>" },
+	{ "smtpd_data_restrictions", same_items, MTA_WRONG, "Postfix's own look at who relays" },
+	{ "smtpd_tls_protocols", same_items, MTA_WRONG,
+	    "TLS versions follow smtp-server-tls-allow-*" },
+	{ "smtpd_tls_mandatory_protocols", same_items, MTA_WRONG,
+	    "TLS versions follow smtp-server-tls-allow-*" },
+	{ "smtpd_tls_chain_files", same_items, MTA_WRONG,
+	    "it follows smtp-server-tls-certificate" },
+	{ "smtpd_tls_security_level", same_bool, MTA_WRONG,
+	    "STARTTLS follows allow-starttls and the certificate" },
+	{ "smtpd_tls_auth_only", same_bool, MTA_WRONG, "it follows allow-unencrypted-plain-auth" },
+	{ "smtpd_sasl_auth_enable", same_bool, MTA_WRONG,
+	    "AUTH follows allow-auth and <smtp-user>" },
+	{ "milter_header_checks", has_all, MTA_MISSING,
+	    "without it virtual MTAs select no transport" },
+	{ "smtp_header_checks", has_all, MTA_MISSING, "it keeps X-Signalpost-Route in this host" },
+	{ "message_size_limit", same_items, MTA_WRONG, "it follows max-message-size" },
+	{ "maximal_queue_lifetime", same_items, MTA_WRONG, "it follows bounce-after" },
+	{ "bounce_queue_lifetime", same_items, MTA_WRONG, "it follows bounce-after" },
+	{ "minimal_backoff_time", same_items, MTA_WRONG, "it follows retry-after" },
+	{ "maximal_backoff_time", same_items, MTA_WRONG, "it follows retry-after" },
+	{ "internal_mail_filter_classes", same_items, MTA_WRONG,
+	    "bounces are not messages of a sender" },
+};
+
+static const struct aspect any_other = { "", same_items, MTA_WRONG,
+	"the configuration asks for another value" };
+
+static const struct aspect *
+aspect_of(const char *name)
+{
+	for (size_t i = 0; i < COUNT(aspects); i++)
+		if (strcmp(aspects[i].name, name) == 0)
+			return &aspects[i];
+	return &any_other;
+}
+
+/* ---- differences ---- */
+
+static void
+compare(struct mta_check *ck, const char *service, const struct mta_param *need, const char *is)
+{
+	const struct aspect *a = aspect_of(need->name);
+	struct buf setting, remedy;
+
+	if (strcmp(is, need->value) == 0 || a->good(is, need->value))
+		return;
+	buf_init(&setting, BUF_NO_LIMIT);
+	buf_init(&remedy, BUF_NO_LIMIT);
+	if (a->good == has_all)
+		buf_printf(&setting, "%s = %s, needed: %s", need->name, is, need->value);
+	else
+		buf_printf(&setting, "%s = %s, needed: %s", need->name, is,
+		    *need->value != '\0' ? need->value : "(empty)");
+	mta_found(ck, a->how, service, buf_str(&setting), a->why,
+	    mta_remedy_set(
+		&remedy, service, need->name, need->raw != NULL ? need->raw : need->value));
+	buf_free(&setting);
+	buf_free(&remedy);
+}
+
+/* A listener with its own word on what main.cf is needed to say. */
+static void
+compare_overrides(struct mta_check *ck)
+{
+	struct buf remedy;
+
+	buf_init(&remedy, BUF_NO_LIMIT);
+	for (size_t i = 0; i < ck->now.n_params; i++) {
+		const struct mta_param *p = &ck->now.params[i], *need;
+
+		if (p->service == NULL || mta_facts_service(&ck->need, p->service) == NULL ||
+		    strcmp(mta_facts_service(&ck->need, p->service)->command, "smtpd") != 0 ||
+		    mta_facts_find(&ck->need, p->service, p->name) != NULL)
+			continue;
+		need = mta_facts_find(&ck->need, NULL, p->name);
+		if (need != NULL && need->given)
+			compare(ck, p->service, need, p->value);
+	}
+	buf_free(&remedy);
+}
+
+static void
+compare_params(struct mta_check *ck)
+{
+	for (size_t i = 0; i < ck->need.n_params; i++) {
+		const struct mta_param *p = &ck->need.params[i];
+
+		if (p->service == NULL ? p->given : mta_facts_service(&ck->now, p->service) != NULL)
+			compare(ck, p->service, p, mta_facts_in(&ck->now, p->service, p->name));
+	}
+	compare_overrides(ck);
+}
+
+static void
+compare_services(struct mta_check *ck)
+{
+	struct buf remedy;
+
+	buf_init(&remedy, BUF_NO_LIMIT);
+	for (size_t i = 0; i < ck->need.n_services; i++) {
+		const struct mta_service *need = &ck->need.services[i];
+		const struct mta_service *is = mta_facts_service(&ck->now, need->key);
+
+		if (is == NULL)
+			mta_found(ck, MTA_MISSING, need->key,
+			    strcmp(need->type, "inet") == 0 ? "smtp-listener" : "service",
+			    "master.cf does not have it",
+			    "signalpost mta-config postfix --apply %D");
+		else if (strcmp(is->command, need->command) != 0)
+			mta_found(ck, MTA_WRONG, need->key, is->command,
+			    "master.cf runs another program there",
+			    "signalpost mta-config postfix --apply %D");
+	}
+	for (size_t i = 0; i < ck->now.n_services; i++) {
+		const struct mta_service *is = &ck->now.services[i];
+
+		if (mta_facts_service(&ck->need, is->key) != NULL)
+			continue;
+		buf_clear(&remedy);
+		buf_adds(&remedy, "postconf -c %D -MX ");
+		mta_quote(&remedy, is->key);
+		mta_found(ck, MTA_WRONG, is->key, "listener",
+		    "no smtp-listener of the configuration, and on the port of one, or Debian's "
+		    "own",
+		    buf_str(&remedy));
+	}
+	buf_free(&remedy);
+}
+
+/* ---- who may relay ---- */
+
+static void
+tell_open(void *arg, const struct open_relay *found)
+{
+	struct mta_check *ck = arg;
+	struct buf setting, remedy;
+
+	buf_init(&setting, BUF_NO_LIMIT);
+	buf_init(&remedy, BUF_NO_LIMIT);
+	buf_printf(&setting, "%s = %s", found->setting, found->value);
+	mta_found(ck, MTA_DANGEROUS, found->service, buf_str(&setting), found->why,
+	    mta_remedy_set(&remedy, found->service, found->setting, found->safe));
+	buf_free(&setting);
+	buf_free(&remedy);
+}
+
+/* ---- the whole ---- */
+
+/* As it should be: a copy, with the script run over it. */
+static int
+read_need(struct mta_check *ck, const char *conf_file, struct err *e)
+{
+	const char *tmp = getenv("TMPDIR");
+	struct mta_stage stage;
+	struct buf said;
+	int rc;
+
+	if (mta_stage_make(&stage, ck->dir, tmp != NULL && *tmp == '/' ? tmp : "/tmp", e) < 0)
+		return -1;
+	buf_init(&said, 65536);
+	rc = mta_stage_run(&stage, ck->conf, conf_file, ck->dir, false, &said, e);
+	if (rc == 0)
+		rc = mta_facts_read(stage.dir, &ck->need, e);
+	buf_free(&said);
+	mta_stage_remove(&stage);
+	return rc;
+}
+
+int
+mta_check(const struct conf *c, const char *conf_file, const char *dir, bool json, struct err *e)
+{
+	char *path = realpath(dir, NULL);
+	struct mta_check ck = { .conf = c, .dir = path, .json = json };
+	int rc = -1;
+
+	if (path == NULL)
+		return err_errno(e, "%s", dir);
+	if (mta_facts_read(path, &ck.now, e) == 0 && read_need(&ck, conf_file, e) == 0) {
+		mta_check_milters(&ck);
+		open_relay_find(&ck.now, tell_open, &ck);
+		compare_services(&ck);
+		compare_params(&ck);
+		rc = ck.found > 0;
+		if (!json && rc == 0)
+			printf("%s is as the configuration asks\n", path);
+		else if (!json)
+			printf("%u problem%s; after mending: postfix -c %s reload\n", ck.found,
+			    ck.found == 1 ? "" : "s", path);
+	}
+	mta_facts_free(&ck.now);
+	mta_facts_free(&ck.need);
+	free(path);
+	return rc;
+}

@@ -1,0 +1,169 @@
+#!/bin/sh
+# mta-config postfix --check: a good set-up has nothing to say against it; each of these
+# faults is named, and the command that is named mends it.
+# shellcheck source=t/lib/it.sh disable=SC2154
+. "${srcdir:-.}/t/lib/it.sh"
+it_need postfix postconf saslpasswd2 openssl python3
+
+it_begin check
+port=$(it_port) second=$(it_port) other=$(it_port)
+conf=$D/signalpost.conf
+etc=$D/mta/etc
+socket=$D/mta/q/signalpost/milter.sock
+signalpost=$build/signalpost
+it_certificate "$D/tls.pem" mail.example.com
+mkdir "$D/keys" "$D/spool"
+cat >"$conf" <<END
+host-name mail.example.com
+smtp-listener 127.0.0.1:$port
+smtp-listener 127.0.0.1:$second
+smtp-server-tls-certificate $D/tls.pem
+relay-domain relay.example
+<smtp-user joe>
+    password secret-of-joe
+</smtp-user>
+<source 0/0>
+    allow-starttls yes
+</source>
+<source {auth}>
+    always-allow-relaying yes
+    default-virtual-mta pool
+</source>
+<bounce-processor>
+    <address-list>
+        domain bounces.example
+    </address-list>
+</bounce-processor>
+<virtual-mta a>
+    smtp-source-host 127.0.0.2 a.example.com
+</virtual-mta>
+<virtual-mta b>
+    smtp-source-host 127.0.0.3 b.example.com
+</virtual-mta>
+<virtual-mta-pool pool>
+    virtual-mta a
+    virtual-mta b
+</virtual-mta-pool>
+<signals>
+    api-key 0123456789abcdef0123456789abcdef01234567
+</signals>
+<milter>
+    socket unix:$socket
+    user ""
+</milter>
+<spool>
+    directory $D/spool
+</spool>
+<token-keys>
+    directory $D/keys
+</token-keys>
+END
+"$signalpost" genkey token "$D/keys" >/dev/null 2>&1
+postfix_make mta
+"$signalpost" mta-config postfix --apply "$etc" --yes -c "$conf" >"$D/logs/apply" 2>&1 ||
+	it_bail "it can't be set up" "$D/logs/apply"
+postfix -c "$etc" check >"$D/logs/postfix-check" 2>&1 # makes the queue's folders
+mkdir -p "$(dirname "$socket")"
+chgrp postfix "$(dirname "$socket")"
+chmod 2750 "$(dirname "$socket")"
+it_start milter "$build/signalpost-milter" -c "$conf" -f
+it_wait 15 test -S "$socket" || it_bail "the milter does not start" "$D/logs/milter"
+
+# Postfix waits before it reads a main.cf that is younger than two seconds.
+settle() { touch -t 200001010000 "$etc/main.cf"; }
+check() { # check OPTION...: output and status
+	out=$("$signalpost" mta-config postfix --check "$etc" -c "$conf" "$@" 2>&1)
+	rc=$?
+}
+check
+is "what --apply made is good" "$rc $out" "0 $etc is as the configuration asks"
+settle
+cp -p "$etc/main.cf" "$etc/master.cf" "$D"
+
+mended() { # mended TEXT: by the commands that were named
+	commands=$(printf '%s\n' "$out" | sed -n 's/^	//p')
+	printf '%s\n' "$commands" | sed "s|^signalpost \(.*\)\$|'$signalpost' \1 --yes -c '$conf'|" >"$D/commands"
+	it_commands=$(PATH=$PATH:/usr/sbin sh -e "$D/commands" 2>&1 </dev/null) || fail "$1: the command runs" "$it_commands"
+	settle
+	check
+	is "$1: mended by: $(printf '%s\n' "$commands" | head -n 1 | cut -c1-120 | tr '#' ' ')" "$rc" 0
+	[ "$rc" = 0 ] || printf '%s\n' "$out" | sed 's/^/# /'
+	cp -p "$D/main.cf" "$D/master.cf" "$etc"
+}
+fault() { # fault TEXT WANTED POSTCONF-ARGUMENT...: named as WANTED, and mended
+	text=$1 wanted=$2
+	shift 2
+	postconf -c "$etc" "$@" || it_bail "postconf $*"
+	settle
+	check
+	is "$text: exit status" "$rc" 1
+	has "$text: named" "$out" "$wanted"
+	mended "$text"
+}
+l1=127.0.0.1:$port/inet l2=127.0.0.1:$second/inet
+fault "accept while the milter is down" "dangerous: milter_default_action = accept" -e milter_default_action=accept
+fault "accept at one listener" "dangerous: $l2: milter_default_action = accept" -P "$l2/milter_default_action=accept"
+fault "quarantine" "dangerous: milter_default_action = quarantine" -e milter_default_action=quarantine
+fault "accept for this milter alone" "dangerous: cleanup/unix: non_smtpd_milters" \
+	-e "non_smtpd_milters={ unix:signalpost/milter.sock, default_action=accept }"
+fault "one listener without the milter" "missing: $l1: smtpd_milters = : signalpost-milter is not asked" -P "$l1/smtpd_milters="
+fault "no milter for local mail" "missing: cleanup/unix: non_smtpd_milters = : signalpost-milter is not asked" -e non_smtpd_milters=
+fault "another milter after ours" "wrong: $l2: smtpd_milters = unix:signalpost/milter.sock,inet:127.0.0.1:8891: a milter comes after" \
+	-P "$l2/smtpd_milters=unix:signalpost/milter.sock,inet:127.0.0.1:8891"
+fault "an old protocol" "wrong: milter_protocol = 2, needed: 6" -e milter_protocol=2
+postconf -c "$etc" -P "$l1/smtpd_milters=unix:$socket"
+check
+is "the socket's whole path without chroot is good" "$rc" 0
+fault "a chroot that hides the socket" "wrong: $l1: chroot = y: it looks for the milter's socket at $D/mta/q$socket" \
+	-F "$l1/chroot=y"
+fault "short queue ids" "wrong: enable_long_queue_ids = no, needed: yes" -e enable_long_queue_ids=no
+fault "a time-out that is too short" "wrong: milter_content_timeout = 5s, needed: 300s" -e milter_content_timeout=5s
+fault "one for a listener" "wrong: $l2: milter_command_timeout = 1s" -P "$l2/milter_command_timeout=1s"
+fault "a macro is missing" "milter_mail_macros = i: signalpost-milter needs the macro {auth_authen}" -e milter_mail_macros=i
+fault "TLS 1.0" "wrong: smtpd_tls_protocols = !SSLv3, needed: >=TLSv1.2" -e 'smtpd_tls_protocols=!SSLv3'
+fault "TLS 1.0 at one listener" "wrong: $l1: smtpd_tls_protocols = >=TLSv1" -P "$l1/smtpd_tls_protocols=>=TLSv1"
+fault "a listener is missing" "missing: $l2: smtp-listener" -MX "$l2"
+fault "a processor's domain is missing" "missing: relay_domains = relay.example, needed: relay.example, bounces.example" \
+	-e relay_domains=relay.example
+fault "everybody is trusted" "dangerous: mynetworks = 0.0.0.0/0" -e mynetworks=0.0.0.0/0
+fault "a service that relays" "dangerous: $other/inet: smtpd_relay_restrictions = permit" \
+	-M "$other/inet=$other inet n - n - - smtpd -o smtpd_relay_restrictions=permit"
+fault "a listener without Postfix's own look" "wrong: $l1: smtpd_data_restrictions" -P "$l1/smtpd_data_restrictions="
+fault "no milters by override" "dangerous: $l1: receive_override_options = no_milters" -P "$l1/receive_override_options=no_milters"
+fault "clients without the milter" "dangerous: $l1: smtpd_milter_maps" -P "$l1/smtpd_milter_maps=static:DISABLE"
+fault "Debian's listener" "wrong: smtp/inet: listener" -M "smtp/inet=smtp inet n - y - - smtpd"
+fault "no transport of a virtual MTA" "missing: spv-b/unix: service" -MX spv-b/unix
+fault "nothing selects a virtual MTA" "missing: milter_header_checks = , needed: regexp:$etc/signalpost/routes.regexp" -e milter_header_checks=
+
+# Not of Postfix's files
+
+chmod 2700 "$(dirname "$socket")"
+check
+has "a directory that Postfix may not pass: named" "$out" "wrong: $(dirname "$socket"): the user postfix may not pass this directory"
+mended "a directory that Postfix may not pass"
+chmod 0600 "$socket"
+check
+has "a socket that Postfix may not write to: named" "$out" "wrong: $socket: the user postfix may not connect"
+mended "a socket that Postfix may not write to"
+it_stop milter KILL
+check
+has "the milter is down: named" "$out" "missing: $socket: nobody listens there
+	systemctl restart signalpost-milter"
+rm -f "$socket"
+check
+has "no socket: named" "$out" "missing: $socket: there is no such socket"
+
+# For programs
+
+postconf -c "$etc" -e enable_long_queue_ids=no
+check --json
+ok "--json: each line is JSON with a remedy" python3 -c '
+import json, sys
+found = [json.loads(line) for line in sys.argv[1].splitlines()]
+assert [f["severity"] for f in found] == ["missing", "wrong"], found
+assert found[1]["remedy"] == "postconf -c " + sys.argv[2] + " -e '"'"'enable_long_queue_ids = yes'"'"'", found
+' "$out" "$etc"
+out=$("$signalpost" mta-config postfix --check "$D/keys" -c "$conf" 2>&1)
+is "no configuration of Postfix: exit status" "$?" 1
+has "no configuration of Postfix" "$out" "Postfix can't read $D/keys"
+it_done
