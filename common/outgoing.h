@@ -42,6 +42,7 @@ struct outgoing_envelope { /* the facts; borrowed */
 	bool has_local_rcpt; /* one that the MTA would not send by SMTP: not routed then */
 	const char *queue_id; /* NULL: unknown */
 	struct slice from;    /* without <> */
+	struct slice envid;   /* that the client gave with MAIL FROM (RFC 3461), decoded */
 	const struct slice *rcpts; /* without <>, no duplicates */
 	size_t n_rcpts;
 	uint64_t size;		/* bytes as received, headers and body */

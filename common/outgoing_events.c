@@ -60,7 +60,7 @@ set_message(const struct outgoing_envelope *env, const struct outgoing *o, struc
 	ev->campaign_id = jobid_campaign(buf_slice(&o->jobid));
 	ev->custom_message_id = buf_slice(&o->custom_id);
 	ev->header_message_id = buf_slice(&o->header_id);
-	ev->envid = buf_slice(&o->envid_text);
+	ev->envid = o->envid_text.len > 0 ? buf_slice(&o->envid_text) : env->envid;
 	ev->rcpt_meta = buf_slice(&o->meta);
 	ev->rcpt_tags = buf_slice(&o->tags);
 	ev->subaccount_id = (int64_t)o->subaccount;

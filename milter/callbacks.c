@@ -325,6 +325,14 @@ declared_size(char **argv)
 	return 0;
 }
 
+static void
+keep_envid(struct session *s, char **argv)
+{
+	for (size_t i = 1; argv[0] != NULL && argv[i] != NULL; i++)
+		if (slice_startsi(slice_str(argv[i]), SLICE_LIT("ENVID=")))
+			session_set_envid(s, slice_str(argv[i] + 6));
+}
+
 static sfsistat
 on_mail(SMFICTX *ctx, char **argv)
 {
@@ -335,6 +343,7 @@ on_mail(SMFICTX *ctx, char **argv)
 		return SMFIS_TEMPFAIL;
 	session_set_user(s, macro(ctx, "{auth_authen}"));
 	session_begin(s, argv[0]);
+	keep_envid(s, argv);
 	if (s->tx.source.log_commands)
 		log_info("%s: client=%s MAIL FROM:%s", queue_id(ctx), s->client_ip, argv[0]);
 	policy_mail(&s->tx.source, s->auth_user != NULL || s->local, declared_size(argv), &a);

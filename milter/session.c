@@ -7,6 +7,9 @@
 
 #include "common/address.h"
 #include "common/xalloc.h"
+#include "common/xtext.h"
+
+#define ENVID_MAX 300 /* RFC 3461 4.4: 100 characters, three bytes each as xtext */
 
 struct session *
 session_new(const struct sockaddr *addr)
@@ -116,8 +119,16 @@ session_begin(struct session *s, const char *path)
 	session_source(s, c, &tx->source);
 	buf_init(&tx->from, 4096);
 	buf_add(&tx->from, session_path(path));
+	buf_init(&tx->envid, ENVID_MAX);
 	/* One byte more, to tell "full" from "as big as allowed". */
 	message_init(&tx->msg, c->milter.max_message_size);
+}
+
+void
+session_set_envid(struct session *s, struct slice xtext)
+{
+	if (xtext.len <= ENVID_MAX)
+		xtext_decode(&s->tx.envid, xtext);
 }
 
 void
@@ -131,6 +142,7 @@ session_end(struct session *s)
 		free(tx->rcpts[i]);
 	free(tx->rcpts);
 	buf_free(&tx->from);
+	buf_free(&tx->envid);
 	capture_free(&tx->capture);
 	message_free(&tx->msg);
 	dkim_body_free(tx->relaxed);
@@ -260,6 +272,7 @@ session_envelope(struct session *s, struct slice *rcpts, int64_t now, struct out
 		.routes = s->routes,
 		.has_local_rcpt = tx->has_local_rcpt,
 		.from = buf_slice(&tx->from),
+		.envid = buf_slice(&tx->envid),
 		.rcpts = rcpts,
 		.n_rcpts = tx->n_rcpts,
 		/* The empty line between headers and body counts too. */

@@ -21,6 +21,7 @@ struct transaction { /* from MAIL to the end of the message */
 	struct settings *settings; /* those in force at MAIL */
 	struct conf_source source;
 	struct buf from;  /* without <> */
+	struct buf envid; /* ENVID= of MAIL FROM, decoded */
 	char **rcpts;	  /* accepted and not to be captured, without <>, no duplicates */
 	size_t n_rcpts, room;
 	bool has_local_rcpt; /* see struct outgoing_envelope */
@@ -72,6 +73,8 @@ void session_source(const struct session *s, const struct conf *c, struct conf_s
  * <>; Postfix gives it without for local submissions, and only for those.
  */
 void session_begin(struct session *s, const char *path);
+/* ENVID= of the MAIL FROM (RFC 3461), as it came. */
+void session_set_envid(struct session *s, struct slice xtext);
 /* The message is over, or was given up. */
 void session_end(struct session *s);
 

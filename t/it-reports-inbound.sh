@@ -105,15 +105,15 @@ uploader_start
 # ---- each form ----
 
 python3 "$reports" send "$port"
-ok "four mails went out" it_wait 60 sink_has sink 4
+ok "five mails went out" it_wait 60 sink_has sink 5
 python3 "$reports" report "$port" "$D/sink" "$D/expect"
 out=$(python3 "$reports" wait "$D/collector.db" "$D/expect" 120)
 is "each report makes its events, and no others" "$(echo "$out" | head -n 1 | cut -d, -f2-)" " 0 missing, 0 too many"
 echo "$out" | sed 's/^/# /'
 ok "none is left in inbound/" it_wait 30 inbound_empty
-ok "what is no report was forwarded" it_wait 60 sink_has sink 5
-has "as it came" "$(cat "$D"/sink/*5.eml)" "How are you?"
-has "to forward-unmatched-to" "$(cat "$D"/sink/*5.json)" "help@sink.example"
+ok "what is no report was forwarded" it_wait 60 sink_has sink 6
+has "as it came" "$(cat "$D"/sink/*6.eml)" "How are you?"
+has "to forward-unmatched-to" "$(cat "$D"/sink/*6.json)" "help@sink.example"
 has "a log line a report" "$(cat "$D/logs/uploader")" "kind=feedback format=arf to=fbl@fbl.example rcpts=1 rcpt=one@sink.example fbtype=abuse matched_by=seal dkim=none events=1"
 
 # ---- killed in between ----
@@ -141,6 +141,6 @@ is "none was rejected" "$(find "$D/spool/rejected" -type f | wc -l | tr -d ' ')"
 # ---- nothing goes out ----
 
 ok "the queue is empty" it_wait 30 postfix_empty mta
-is "no report was answered or passed on" "$(sink_count sink)" 5
+is "no report was answered or passed on" "$(sink_count sink)" 6
 ok "the uploader is alive" it_alive uploader
 it_done

@@ -1,6 +1,7 @@
 #include "uploader/correlate.h"
 
 #include "common/address.h"
+#include "common/xtext.h"
 
 #define SEALED_SIZE 10 /* as outgoing_edit.c seals it: time, serial, number of recipients */
 #define ENVID_MAX   400
@@ -151,44 +152,18 @@ by_name(struct correlate *c, enum index_name what, struct slice name, struct sli
 	return rc;
 }
 
-static int
-hex_digit(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	c = (char)(c | 0x20);
-	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /* RFC 3464 2.2.1 has it decoded; some give the xtext (RFC 3461 4) as it was. */
-static struct slice
-undo_xtext(struct correlate *c, struct slice s)
-{
-	buf_clear(&c->text);
-	for (size_t i = 0; i < s.len; i++) {
-		int high = s.p[i] == '+' && i + 2 < s.len ? hex_digit(s.p[i + 1]) : -1;
-		int low = high >= 0 ? hex_digit(s.p[i + 2]) : -1;
-
-		if (low < 0) {
-			buf_addc(&c->text, s.p[i]);
-			continue;
-		}
-		buf_addc(&c->text, (char)(high << 4 | low));
-		i += 2;
-	}
-	return buf_slice(&c->text);
-}
-
 static int
 by_envid(struct correlate *c, struct slice rcpt, struct correlated *out, struct err *e)
 {
-	struct slice envid = c->report->envelope_id, decoded;
+	struct slice envid = c->report->envelope_id;
 	int rc = by_name(c, INDEX_ENVID, envid, rcpt, CORRELATE_ENVID, out, e);
 
 	if (rc != 0 || slice_find(envid, '+') == envid.len)
 		return rc;
-	decoded = undo_xtext(c, envid);
-	return by_name(c, INDEX_ENVID, decoded, rcpt, CORRELATE_ENVID, out, e);
+	buf_clear(&c->text);
+	xtext_decode(&c->text, envid);
+	return by_name(c, INDEX_ENVID, buf_slice(&c->text), rcpt, CORRELATE_ENVID, out, e);
 }
 
 /*

@@ -27,15 +27,16 @@ MAILS = [
     (["three@sink.example", "threeb@sink.example"], "X-Job: jobthree\r\n"),
     (["gone@remote.example"], "X-Job: jobgone\r\n"),
     (["five@sink.example"], "X-Job: jobfive\r\nX-Envid: env-5\r\n"),
+    (["six@sink.example"], "X-Job: jobsix\r\n", "ENVID=env+2B6"),
 ]
 
 
 def send(port):
-    for rcpts, header in MAILS:
+    for rcpts, header, *options in MAILS:
         with smtplib.SMTP("127.0.0.1", port, timeout=60) as s:
             s.sendmail("a@sender.example", rcpts, "From: a@sender.example\r\nTo: %s\r\nSubject: Sale\r\n"
                        "Message-ID: <%s.id@sender.example>\r\n%s\r\nbuy\r\n"
-                       % (rcpts[0], rcpts[0].split("@")[0], header))
+                       % (rcpts[0], rcpts[0].split("@")[0], header), options)
 
 
 # ---- what the next hop got ----
@@ -140,6 +141,9 @@ def all_reports(sink):
         ("", BOUNCES, envid_dsn("five@sink.example", "env-5"),
          dict(unsealed, type="outofband", rcpt_to="five@sink.example", matched_by="envid",
               campaign_id="jobfive", bounce_class="22")),
+        ("", BOUNCES, envid_dsn("six@sink.example", "env+6"),
+         dict(unsealed, type="outofband", rcpt_to="six@sink.example", matched_by="envid",
+              campaign_id="jobsix")),
         # What anybody could make up: nothing is said about a message.
         ("", BOUNCES, oob("two@sink.example", BOUNCES, two.unsealed.replace(two.path, "a@sender.example")),
          dict(unsealed, type="outofband", rcpt_to="two@sink.example", matched_by="message-id",
