@@ -37,6 +37,7 @@ struct outgoing_envelope { /* the facts; borrowed */
 	const char *auth_user;	 /* NULL: not authenticated */
 	const char *client_ip;	 /* "" for local mail */
 	const char *listener_ip; /* NULL: unknown; for default-virtual-mta by-smtp-source-ip */
+	unsigned listener_port;	 /* 0: unknown */
 	bool local;
 	bool routes; /* the MTA sends by the virtual MTA that we name */
 	bool has_local_rcpt; /* one that the MTA would not send by SMTP: not routed then */
@@ -112,13 +113,22 @@ int outgoing_events(const struct outgoing_context *ctx, const struct outgoing_en
 int outgoing_rejection(const struct outgoing_context *ctx, const struct outgoing_envelope *env,
     struct slice rcpt, const char *code, const char *reply, struct buf *lines, struct err *e);
 
-/* Append what was done as key=value, for the log. */
+/* Append what was done as key=value, for the log; outgoing_log.c. */
 void outgoing_log(const struct outgoing_envelope *env, const struct outgoing *o, struct buf *line);
 
-/* Append " key=value", quoted if it must be; for log lines. */
+/*
+ * Append " key=value", for log lines: in double quotes if it is empty, too long or has other
+ * bytes than printable ASCII, blanks, quotes or backslashes; then \" \\ and \xHH
+ * stand for what can't stand there itself. Of more than 320 bytes the first are shown,
+ * and "...". What has no room in `line` is left out whole.
+ */
 void outgoing_log_value(struct buf *line, const char *key, struct slice value);
 
 /* Append " key=<addr>". */
 void outgoing_log_path(struct buf *line, const char *key, struct slice addr);
+
+/* Append the source and the listener; either may be NULL. */
+void outgoing_log_came(
+    struct buf *line, const char *source, const char *listener_ip, unsigned port);
 
 #endif

@@ -151,8 +151,8 @@ answer(SMFICTX *ctx, const struct policy_answer *a)
 
 /* One line for what was refused, with what a person needs to find it. */
 static void
-log_refusal(SMFICTX *ctx, const struct session *s, const char *stage, struct slice rcpt,
-    const struct policy_answer *a)
+log_refusal(SMFICTX *ctx, const struct session *s, const struct conf_source *src,
+    const char *stage, struct slice rcpt, const struct policy_answer *a)
 {
 	char reply[sizeof(a->text) + 24];
 	struct buf line;
@@ -163,9 +163,10 @@ log_refusal(SMFICTX *ctx, const struct session *s, const char *stage, struct sli
 	if (s->auth_user != NULL)
 		outgoing_log_value(&line, "auth", slice_str(s->auth_user));
 	if (s->in_transaction)
-		outgoing_log_value(&line, "from", buf_slice(&s->tx.from));
+		outgoing_log_path(&line, "from", buf_slice(&s->tx.from));
 	if (rcpt.len > 0)
-		outgoing_log_value(&line, "to", rcpt);
+		outgoing_log_path(&line, "to", rcpt);
+	outgoing_log_came(&line, src->name, s->listener_ip, s->listener_port);
 	snprintf(reply, sizeof(reply), "%s %s %s", a->code, a->xcode, a->text);
 	outgoing_log_value(&line, "reply", slice_str(reply));
 	log_info("%s", buf_str(&line));
@@ -292,7 +293,7 @@ on_connect(SMFICTX *ctx, char *host, _SOCK_ADDR *addr)
 	    (refused_s = auth_refused_s(s, &src)) > 0)
 		policy_auth_failures(refused_s, &a);
 	if (a.verdict != POLICY_CONTINUE)
-		log_refusal(ctx, s, "connect", (struct slice){ 0 }, &a);
+		log_refusal(ctx, s, &src, "connect", (struct slice){ 0 }, &a);
 	reload_release(settings);
 	return answer(ctx, &a);
 }
@@ -348,7 +349,7 @@ on_mail(SMFICTX *ctx, char **argv)
 		log_info("%s: client=%s MAIL FROM:%s", queue_id(ctx), s->client_ip, argv[0]);
 	policy_mail(&s->tx.source, s->auth_user != NULL || s->local, declared_size(argv), &a);
 	if (a.verdict != POLICY_CONTINUE)
-		log_refusal(ctx, s, "mail", (struct slice){ 0 }, &a);
+		log_refusal(ctx, s, &s->tx.source, "mail", (struct slice){ 0 }, &a);
 	return answer(ctx, &a);
 }
 
@@ -438,7 +439,7 @@ on_rcpt(SMFICTX *ctx, char **argv)
 			macro(ctx, "{rcpt_mailer}"), macro(ctx, "{rcpt_host}")))
 			s->tx.has_local_rcpt = true;
 	} else {
-		log_refusal(ctx, s, "rcpt", rcpt, &a);
+		log_refusal(ctx, s, &s->tx.source, "rcpt", rcpt, &a);
 		report_rejection(ctx, s, rcpt, &a);
 	}
 	return answer(ctx, &a);
@@ -550,6 +551,8 @@ finish(SMFICTX *ctx, struct session *s, const struct outgoing_envelope *env, int
 	if (deliver(ctx, s, env, &o, &e) < 0)
 		rc = failed(ctx, on_error, &e);
 	outgoing_log(env, &o, &line);
+	if (rc != SMFIS_CONTINUE) /* each message says why, however many lines of errors are held back */
+		outgoing_log_value(&line, "error", slice_str(e.text));
 	log_info("%s ms=%.1f result=%s", buf_str(&line),
 	    (double)(clock_wall_us() - began_us) / 1000.0,
 	    rc == SMFIS_CONTINUE     ? "accepted"
@@ -680,7 +683,7 @@ on_end(SMFICTX *ctx)
 	env.queue_id = macro(ctx, "i");
 	policy_size(&s->tx.source, env.size, &a);
 	if (a.verdict != POLICY_CONTINUE) {
-		log_refusal(ctx, s, "data", (struct slice){ 0 }, &a);
+		log_refusal(ctx, s, &s->tx.source, "data", (struct slice){ 0 }, &a);
 		rc = answer(ctx, &a);
 	} else {
 		rc = take(ctx, s, &env, began_us);

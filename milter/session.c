@@ -268,6 +268,7 @@ session_envelope(struct session *s, struct slice *rcpts, int64_t now, struct out
 		.auth_user = s->auth_user,
 		.client_ip = s->client_ip,
 		.listener_ip = s->listener_ip[0] != '\0' ? s->listener_ip : NULL,
+		.listener_port = s->listener_port,
 		.local = s->local,
 		.routes = s->routes,
 		.has_local_rcpt = tx->has_local_rcpt,

@@ -108,7 +108,7 @@ has "and the connection is closed" "$out" "connection closed"
 has "Postfix's log has our reply" "$(cat "$D/mta/log")" \
 	"milter-reject: CONNECT from localhost[127.0.0.1]: 421 4.7.0 too many failed authentications, try again in"
 has "the milter's too" "$(cat "$D/logs/milter")" \
-	'refused=connect client=127.0.0.1 reply="421 4.7.0 too many failed authentications'
+	"refused=connect client=127.0.0.1 source=0/0 listener=127.0.0.1:$port reply=\"421 4.7.0 too many failed authentications"
 ok "another address is served" greeted 127.0.0.2
 ok "the same address, at a listener whose source allows more, too" greeted 127.0.0.1 "$other"
 is "unlimited is unlimited" "$(fails 127.0.0.4 5)" 5

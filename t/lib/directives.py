@@ -202,6 +202,7 @@ CASES = [
      "RCPT TO:<b@far.example>" in r.log and "header Subject: Hi" in r.log),
     ("one log line a message, queue id first", "", {"auth": True},
      lambda r: re.search(r": [0-9A-Za-z]+: client=127\.0\.0\.1 auth=joe from=<a@example\.com> "
+                         r"to=<b@far\.example> source=\{auth\} listener=127\.0\.0\.1:\d+ "
                          r"rcpts=1 size=\d+ id=[0-9a-f]{20} events=1 track=none\(off\) dkim=none\(off\) ms=[\d.]+ "
                          r"result=accepted\n", r.log)),
     ("rewrite-list of the source",
