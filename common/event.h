@@ -116,4 +116,10 @@ int event_flat(const struct event *ev, struct buf *out, struct err *e);
  */
 int event_read(struct slice line, struct event *out, struct buf *store, struct err *e);
 
+/*
+ * Is this line (without LF) certainly one that event_read() takes? Quickly; *timestamp is the
+ * event's. False: only event_read() can tell.
+ */
+bool event_scan(struct slice line, int64_t *timestamp);
+
 #endif

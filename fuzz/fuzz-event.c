@@ -47,11 +47,15 @@ read_it(struct slice in)
 {
 	struct event ev, again;
 	struct buf store, other, line;
+	int64_t at;
 	struct err e;
 
 	buf_init(&store, EVENT_LINE_MAX);
 	buf_init(&other, EVENT_LINE_MAX);
 	buf_init(&line, BUF_NO_LIMIT);
+	/* The quick answer is never yes where the thorough one is no. */
+	if (event_scan(in, &at))
+		check(event_read(in, &ev, &store, &e) == 0 && ev.timestamp == at);
 	if (event_read(in, &ev, &store, &e) == 0) {
 		for (size_t i = 0; i < event_field_count; i++) {
 			const struct event_field *f = &event_fields[i];

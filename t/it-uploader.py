@@ -147,9 +147,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_POST(self):
         server = self.server
         body = self.rfile.read(int(self.headers["Content-Length"]))
+        text = gzip.decompress(body) if self.headers["Content-Encoding"] == "gzip" else body
         with server.lock:
             server.seen.append({"path": self.path, "headers": self.headers, "body": body,
-                                "text": gzip.decompress(body).decode(), "at": time.monotonic()})
+                                "text": text.decode(), "at": time.monotonic()})
             act = server.script.pop(0) if server.script else server.usual
         try:
             act(self)
@@ -199,7 +200,7 @@ class Endpoint(http.server.ThreadingHTTPServer):
 class Uploader:
     count = 0
 
-    def __init__(self, url, interval="1s", verbose=True, start=True, env=None, extra="", key=KEY):
+    def __init__(self, url, interval="1s", verbose=True, start=True, env=None, extra="", key=KEY, blocks=""):
         Uploader.count += 1
         self.dir = os.path.join(top, "u%d" % Uploader.count)
         self.spool = os.path.join(self.dir, "spool")
@@ -211,6 +212,7 @@ class Uploader:
         everything.append(self.log)
         self.url, self.interval, self.verbose, self.extra, self.key = (
             url, interval, verbose, extra, key)
+        self.blocks = blocks
         self.env = dict(os.environ, **(env or {}))
         self.next = 0x3FBD
         self.proc = None
@@ -227,8 +229,8 @@ class Uploader:
                            self.key, self.url, self.interval, "yes" if self.verbose else "no",
                            self.extra))
         with open(self.conf, "w") as f:
-            f.write("%s<spool>\n  directory %s\n</spool>\n<milter>\n  user \"\"\n</milter>\n%s" % (
-                signals, self.spool, junk))
+            f.write("%s<spool>\n  directory %s\n</spool>\n<milter>\n  user \"\"\n</milter>\n%s%s" % (
+                signals, self.spool, self.blocks.replace("@DIR@", self.dir), junk))
 
     def start(self):
         with open(self.log, "ab") as log:
@@ -285,7 +287,7 @@ class Uploader:
         return [open(os.path.join(path, n), errors="replace").read() for n in sorted(os.listdir(path))
                 if n.endswith(".json")]
 
-    def fates(self):
+    def fates(self, seconds=5):
         """What the ledger counts for each sink, once all is settled:
         made, uploaded, waiting, purged, rejected, expired."""
         db = sqlite3.connect("file:%s?mode=ro" % os.path.join(self.spool, "ledger.db"), uri=True)
@@ -303,7 +305,7 @@ class Uploader:
                     found[name] = (made, uploaded, waiting, purged, rejected, expired)
                 db.execute("ROLLBACK")
                 return found
-            wait(lambda: all(f[0] == sum(f[1:]) for f in look().values()), 5)
+            wait(lambda: all(f[0] == sum(f[1:]) for f in look().values()), seconds)
             return look()
         finally:
             db.close()
@@ -958,6 +960,302 @@ def t_descriptors():
     ok(u.empty(30), "trouble in turns", u.text())
     now = len(os.listdir("/proc/%d/fd" % u.proc.pid))
     ok(now <= before + 2, "descriptors: %d, then %d" % (before, now))
+    u.stop()
+    e.close()
+
+
+def ok_flat(line, number):
+    o = json.loads(line)
+    return (o["event_class"] == "message_event" and o["type"] == "reception" and "msys" not in o and
+            isinstance(o["timestamp"], int) and isinstance(o["event_id"], str) and
+            o["subject"] == "event %d" % number)
+
+
+def t_http_sinks():
+    """ClickHouse's INSERT in the query, Vector's http_server: any 2xx, flat objects, own headers."""
+    e, clickhouse, vector = Endpoint(), Endpoint(usual=answer(200, "")), Endpoint(usual=answer(204, ""))
+    u = Uploader(e.url(), start=False, blocks="""
+<sink clickhouse>
+  type http
+  url "http://127.0.0.1:%d/?query=INSERT INTO events FORMAT JSONEachRow&insert_deduplication_token={batch}"
+  header "X-ClickHouse-User: signalpost"
+  header "X-ClickHouse-Key: secret"
+  format flat
+</sink>
+<sink vector>
+  type http
+  url http://127.0.0.1:%d/{node}/{date}/{segment}
+  api-key "Bearer abc"
+  header "Content-Type: application/json"
+  compress none
+</sink>
+node-name a.host_1
+""" % (clickhouse.server_address[1], vector.server_address[1]))
+    name = u.put("event 1\nevent 2\n")
+    u.start()
+    ok(u.empty(), "three sinks have it", u.text())
+    r = clickhouse.seen[0]
+    ok(r["path"] == "/?query=INSERT%%20INTO%%20events%%20FORMAT%%20JSONEachRow&insert_deduplication_token="
+       "%s-0-%d" % (name[:-5], len(events("event 1\nevent 2\n"))), "ClickHouse's URL", r["path"])
+    ok(r["headers"]["X-ClickHouse-User"] == "signalpost" and r["headers"]["X-ClickHouse-Key"] == "secret" and
+       r["headers"]["Authorization"] is None and r["headers"]["Content-Encoding"] == "gzip", "its headers",
+       r["headers"])
+    lines = r["text"].splitlines()
+    ok(len(lines) == 2 and all(ok_flat(n, i + 1) for i, n in enumerate(lines)), "flat objects", r["text"])
+    r = vector.seen[0]
+    ok(re.fullmatch(r"/a\.host_1/\d{4}-\d\d-\d\d/%s" % name[:-5], r["path"]), "the other's path", r["path"])
+    ok(r["headers"]["Authorization"] == "Bearer abc" and r["headers"]["Content-Encoding"] is None and
+       r["headers"].get_all("Content-Type") == ["application/json"], "its headers", r["headers"])
+    ok(r["text"] == e.seen[0]["text"] and words(r["text"]) == "event 1\nevent 2\n", "the lines as they are")
+    ok(set(u.fates().values()) == {(2, 2, 0, 0, 0, 0)} and len(u.fates()) == 3, "the ledger", u.fates())
+    u.stop()
+    for x in (e, clickhouse, vector):
+        x.close()
+
+
+def t_independent():
+    """A dead sink, and one that is slow, don't hold up another; segments wait for those that are required."""
+    e, slow = Endpoint(), Endpoint(usual=after(0.5, answer(200, "")))
+    blocks = """
+<sink dead>
+  type http
+  url http://127.0.0.1:1/
+  required %s
+</sink>
+<sink slow>
+  type http
+  url http://127.0.0.1:%d/
+  uploads 2
+</sink>
+"""
+    u = Uploader(e.url(), start=False, interval="60s", blocks=blocks % ("yes", slow.server_address[1]))
+    names = [u.put("event %d\n" % n) for n in range(8)]
+    u.start()
+    ok(wait(lambda: len(e.seen) == 8 and len(slow.seen) == 8), "the others have all", u.text())
+    ok(e.seen[-1]["at"] < slow.seen[-1]["at"], "each at its own pace")
+    time.sleep(0.7)
+    ok(u.left() == names, "everything is kept for the one that is dead")
+    ok(u.fates() == {"signals": (8, 8, 0, 0, 0, 0), "slow": (8, 8, 0, 0, 0, 0), "dead": (8, 0, 8, 0, 0, 0)},
+       "the ledger", u.fates())
+    u.stop(signal.SIGKILL)
+    u.start()
+    u.says("read again", 0.5)
+    ok(len(e.seen) == 8 and len(slow.seen) == 8, "nothing comes twice after a restart")
+    u.blocks = blocks % ("no", slow.server_address[1])
+    u.write_conf()
+    u.proc.send_signal(signal.SIGHUP)
+    ok(u.empty(), "once it is not required, they go", u.text())
+    ok(u.fates()["dead"] == (8, 0, 0, 8, 0, 0), "and count as purged for it", u.fates())
+    u.blocks = ""
+    u.put("event 9\n")
+    u.write_conf()
+    u.proc.send_signal(signal.SIGHUP)
+    ok(u.empty() and u.fates() == {"signals": (9, 9, 0, 0, 0, 0)}, "sinks that are taken away", u.fates())
+    u.stop()
+    e.close()
+    slow.close()
+
+
+def archives(u, name):
+    path = os.path.join(u.dir, "archive")
+    texts = []
+    for n in sorted(os.listdir(path)):
+        if n.startswith(name + "-"):
+            with open(os.path.join(path, n), "rb") as f:
+                data = f.read()
+            texts.append((gzip.decompress(data) if n.endswith(".gz") else data).decode())
+    return texts
+
+
+def t_archives():
+    blocks = """
+<sink keep>
+  type file
+  directory @DIR@/archive
+  compress %s
+  max-size 64k
+  keep %s
+</sink>
+"""
+    for compress, keep in (("none", "unlimited"), ("gzip", "unlimited"), ("none", "2")):
+        u = Uploader("", key=None, start=False, interval="60s", blocks=blocks % (compress, keep))
+        sent = []
+        for n in range(12):
+            noise = "".join("%s\n" % os.urandom(400).hex() for _ in range(30))
+            sent.append(events(noise))
+            u.put(sent[-1], raw=True)
+        u.start()
+        ok(u.empty(), "%s, keep %s: all is taken" % (compress, keep), u.text())
+        got = archives(u, "keep")
+        if keep == "unlimited":
+            ok("".join(got) == "".join(sent), "byte for byte, in %d files" % len(got))
+            ok(len(got) >= 3, "which rotate")
+        else:
+            ok(len(got) == 3 and "".join(sent).endswith("".join(got)), "two that are closed are kept", len(got))
+        ok(u.fates() == {"keep": (360, 360, 0, 0, 0, 0)}, "the ledger", u.fates())
+        u.stop()
+
+
+def t_archive_killed():
+    """kill -9 at any time: an archive has every event once, whole."""
+    u = Uploader("", key=None, start=False, interval="60s", verbose=False, blocks="""
+<sink keep>
+  type file
+  directory @DIR@/archive
+  max-size 64k
+</sink>
+<sink plain>
+  type file
+  directory @DIR@/archive
+  compress none
+</sink>
+""")
+    for n in range(120):
+        u.put("".join("event %d-%d %s\n" % (n, m, "x" * 200) for m in range(40)))
+    rounds = 0
+    while u.left() and rounds < 100:
+        rounds += 1
+        before = len(u.left())
+        u.start()
+        wait(lambda: len(u.left()) < before - rounds % 5, 5)
+        time.sleep((rounds * 7 % 10) / 1000)
+        u.stop(signal.SIGKILL)
+        sums = u.fates().values()
+        if not all(f[0] == sum(f[1:]) for f in sums):
+            ok(False, "round %d: the ledger adds up" % rounds, u.fates())
+    u.start()
+    ok(u.empty(), "killed %d times" % rounds, u.text())
+    want = {"event %d-%d %s" % (n, m, "x" * 200) for n in range(120) for m in range(40)}
+    for name in ("keep", "plain"):
+        got = [words(line) for line in "".join(archives(u, name)).splitlines()]
+        ok(len(got) == len(want) and set(got) == want, "%s: each event once" % name, len(got))
+    ok(set(u.fates().values()) == {(4800, 4800, 0, 0, 0, 0)}, "the ledger", u.fates())
+    ok(rounds > 10, "often enough")
+    u.stop()
+
+
+def t_archive_trouble():
+    """An archive that somebody moved away, a directory that can't be written."""
+    u = Uploader("", key=None, start=False, interval="60s", blocks="""
+<sink keep>
+  type file
+  directory @DIR@/archive
+  compress none
+</sink>
+""")
+    path = os.path.join(u.dir, "archive")
+    with open(path, "w") as f:
+        f.write("in the way\n")
+    name = u.put("event 1\n")
+    u.start()
+    ok(u.says("%s kept: sink keep: .*next try in" % name), "no directory: said", u.text())
+    os.unlink(path)
+    ok(u.empty(), "and tried again", u.text())
+    for n in os.listdir(path):
+        os.rename(os.path.join(path, n), os.path.join(u.dir, "moved"))
+    u.put("event 2\n")
+    ok(u.empty(), "after it was moved away a new one is begun", u.text())
+    ok([words(t) for t in archives(u, "keep")] == ["event 2\n"] and
+       words(open(os.path.join(u.dir, "moved")).read()) == "event 1\n", "nothing is lost")
+    u.stop()
+
+
+def t_age():
+    """What the endpoint would refuse for its age is not sent to it; an archive has it; people are warned."""
+    e = Endpoint()
+    blocks = "<sink keep>\n type file\n directory @DIR@/archive\n compress none\n</sink>\n"
+    u = Uploader(e.url(), start=False, blocks=blocks)
+    u.put(event("old", 86500) + event("young", 86300) + event("older", 90000), raw=True)
+    u.start()
+    ok(u.empty(), "taken", u.text())
+    ok(e.texts() == ["young\n"], "only what is young enough is sent", e.texts())
+    ok(u.says("2 events older than max-event-age, not sent to signals"), "said", u.text())
+    ok(u.fates() == {"signals": (3, 1, 0, 0, 0, 2), "keep": (3, 3, 0, 0, 0, 0)}, "and counted", u.fates())
+    ok(words(archives(u, "keep")[0]) == "old\nyoung\nolder\n", "the archive has all")
+    u.stop()
+    e.close()
+    e = Endpoint(usual=answer(503, ""))
+    u = Uploader(e.url(), start=False, extra="  max-event-age never\n")
+    u.put(event("old", 19 * 3600), raw=True)
+    u.start()
+    ok(u.says("sink signals: the oldest event that waits is older than 18 hours"), "a warning", u.text())
+    u.put(event("older", 24 * 3600), raw=True)
+    ok(u.says("sink signals: the oldest event that waits is older than 23 hours"), "and the last", u.text())
+    u.says("(?s)Discovered 1 file.*Discovered 2 files", 3)
+    ok(u.text().count("older than") == 2, "each once", u.text())
+    u.stop()
+    e.close()
+
+
+def t_vanished():
+    """A segment that somebody takes away is named; nothing else is held up."""
+    e = Endpoint(usual=answer(503, ""))
+    u = Uploader(e.url(), start=False, interval="1s")
+    name = u.put("event 1\nevent 2\n")
+    u.start()
+    ok(wait(lambda: e.seen), "it is on its way")
+    u.stop(signal.SIGKILL)
+    os.unlink(os.path.join(u.events, name))
+    e.usual = taken
+    u.start()
+    ok(u.says("error: .*%s has vanished with 2 events" % name), "named", u.text())
+    u.put("event 3\n")
+    ok(u.empty() and e.texts()[-1] == "event 3\n", "others go on", u.text())
+    u.says("(?s)transferred 0 files.*transferred 0 files")
+    ok(u.text().count("has vanished") == 1, "said once", u.text())
+    ok(u.fates(1) == {"signals": (3, 1, 0, 0, 0, 0)}, "the ledger does not add up", u.fates(1))
+    u.put("event 1\nevent 2\n", name=name)
+    ok(u.empty(), "until it is back", u.text())
+    ok(u.fates() == {"signals": (3, 3, 0, 0, 0, 0)}, "then it does", u.fates())
+    u.stop()
+    e.close()
+
+
+def t_parallel():
+    """Several uploads at once, and no more than that."""
+    busy, most = [0], [0]
+    lock = threading.Lock()
+
+    def act(h):
+        with lock:
+            busy[0] += 1
+            most[0] = max(most[0], busy[0])
+        time.sleep(0.2)
+        with lock:
+            busy[0] -= 1
+        taken(h)
+    e = Endpoint(usual=act)
+    u = Uploader(e.url(), start=False, extra="  uploads 3\n")
+    for n in range(12):
+        u.put()
+    u.start()
+    ok(u.empty() and most[0] == 3, "three at once: %d" % most[0], u.text())
+    u.stop()
+    e.close()
+    e = Endpoint(usual=answer(500, ""))
+    u = Uploader(e.url(), start=False)
+    for n in range(12):
+        u.put()
+    u.start()
+    time.sleep(2)
+    ok(len(e.seen) <= 12, "a sink that fails is asked with one: %d requests" % len(e.seen))
+    u.stop()
+    e.close()
+
+
+def t_no_names():
+    """A name that leads nowhere, a date in Retry-After."""
+    u = Uploader("https://no-such-host.invalid/")
+    name = u.put()
+    ok(u.says("%s kept: no-such-host.invalid: .*resolve.*next try in" % name), "no such name", u.text())
+    u.stop()
+    when = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 4))
+    e = Endpoint(script=[error(429, "wait", [("Retry-After", when)])])
+    u = Uploader(e.url(), start=False)
+    u.put()
+    u.start()
+    ok(u.says("next try in [34] s"), "Retry-After: a date", u.text())
+    ok(u.empty(8), "taken then", u.text())
     u.stop()
     e.close()
 

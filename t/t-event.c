@@ -548,6 +548,86 @@ speed(void)
 	printf("# event_read: %.1f us a line\n", (double)(clock_wall_us() - us) / N);
 }
 
+/*
+ * The quick answer: yes for what we write without nested values, and whatever byte of it
+ * changes, never yes where the thorough one is no.
+ */
+static void
+scanned(const char *file)
+{
+	static const char *const no[] = { "", "{", "{\"msys\":{}}",
+		"{\"msys\":{\"message_event\":{}}}" };
+	struct buf all, out;
+	struct slice rest, text;
+	struct event ev;
+	struct err e;
+	unsigned quick = 0, wrong = 0, lines = 0;
+	int64_t at = 0;
+
+	for (size_t i = 0; i < COUNT(no); i++)
+		ok(!event_scan(slice_str(no[i]), &at), "not quickly: %s", no[i]);
+	buf_init(&all, BUF_NO_LIMIT);
+	buf_init(&out, BUF_NO_LIMIT);
+	if (!ok(file_read(AT_FDCWD, file, &all, &e) == 0, "%s", file))
+		return;
+	for (rest = buf_slice(&all); slice_line(&rest, &text); lines++) {
+		buf_clear(&out);
+		if (event_read(text, &ev, &store, &e) < 0)
+			continue;
+		event_json(&ev, &out, &e);
+		out.len--; /* LF */
+		quick += event_scan(buf_slice(&out), &at) && at == ev.timestamp;
+		for (size_t i = 0; i < out.len; i++) {
+			static const char instead[] = "\"\\{},:0a\x01\x7f\xc3 ";
+			char was = out.p[i];
+
+			out.p[i] = instead[(i + lines) % (sizeof(instead) - 1)];
+			if (event_scan(buf_slice(&out), &at) &&
+			    (event_read(buf_slice(&out), &ev, &store, &e) < 0 ||
+				ev.timestamp != at))
+				wrong++;
+			out.p[i] = was;
+		}
+	}
+	ok(wrong == 0, "%u wrong answers in %u lines", wrong, lines);
+	ok(quick > lines / 2, "%u of %u lines quickly", quick, lines);
+	buf_free(&all);
+	buf_free(&out);
+}
+
+/* For receivers that know tables. */
+static void
+flat(void)
+{
+	struct event ev;
+	struct buf out;
+	struct err e;
+
+	buf_init(&out, BUF_NO_LIMIT);
+	event_init(&ev, EVENT_CLICK);
+	ev.event_id = INT64_MAX;
+	ev.timestamp = 1785844800;
+	ev.message_id = SLICE_LIT("000040d4716a5b1c9e02");
+	ev.delv_method = SLICE_LIT("esmtp");
+	ev.num_retries = 3;
+	ev.error_code = SLICE_LIT("550");
+	ev.prefetched = EVENT_TRUE;
+	ev.rcpt_meta = SLICE_LIT("{\"a\":1}");
+	ok(event_flat(&ev, &out, &e) == 0 &&
+		slice_eq(buf_slice(&out),
+		    SLICE_LIT(
+			"{\"event_class\":\"track_event\",\"type\":\"click\","
+			"\"event_id\":\"9223372036854775807\",\"timestamp\":1785844800,"
+			"\"delv_method\":\"esmtp\",\"error_code\":\"550\",\"prefetched\":true,"
+			"\"num_retries\":3,\"rcpt_meta\":{\"a\":1},"
+			"\"message_id\":\"000040d4716a5b1c9e02\",\"subaccount_id\":0}\n")),
+	    "flat: %.*s", SLICE_FMT(buf_slice(&out)));
+	buf_clear(&out);
+	ev.message_id.len = 0;
+	ok(event_flat(&ev, &out, &e) < 0 && out.len == 0, "flat: %s", e.text);
+	buf_free(&out);
+}
+
 int
 main(void)
 {
@@ -564,6 +644,8 @@ main(void)
 	refused();
 	spellings();
 	samples(file);
+	scanned(file);
+	flat();
 	ids();
 	limits();
 	speed();

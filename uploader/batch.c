@@ -113,6 +113,7 @@ take_line(struct maker *m, const struct line *line)
 {
 	struct batch *b = m->b;
 	struct event ev;
+	int64_t at;
 	struct err e;
 
 	if (lines_is_blank(line->text) && !line->too_long)
@@ -122,11 +123,14 @@ take_line(struct maker *m, const struct line *line)
 		return 0;
 	if (line->too_long)
 		err_text(&e, 0, "event line longer than %d bytes", EVENT_LINE_MAX);
-	if (line->too_long || event_read(line->text, &ev, &m->store, &e) < 0) {
-		leave_out(b, line, e.text);
-		return 1;
+	if (line->too_long || m->ask->flat || !event_scan(line->text, &at)) {
+		if (line->too_long || event_read(line->text, &ev, &m->store, &e) < 0) {
+			leave_out(b, line, e.text);
+			return 1;
+		}
+		at = ev.timestamp;
 	}
-	if (ev.timestamp < m->ask->oldest_s) {
+	if (at < m->ask->oldest_s) {
 		b->expired++;
 		return 1;
 	}
