@@ -75,6 +75,7 @@ struct inbox {
 	bool changed; /* there may be new ones */
 	bool put;     /* something goes on */
 	bool failing; /* and it has been logged */
+	bool keyless; /* likewise */
 	int64_t rescan_ms, scanned_ms, retry_ms, keys_ms, summary_ms;
 	struct counts counts, said;
 	struct buf line;
@@ -198,8 +199,9 @@ open_keys(struct inbox *in)
 	in->keys_ms = clock_mono_ms() + KEYS_RETRY_MS;
 	in->ring = token_ring_open(in->conf->token_keys.directory, &e);
 	in->correlate.ring = in->ring;
-	if (in->ring == NULL)
+	if (in->ring == NULL && !in->keyless)
 		log_warn("reports: no sealed id can be opened: %s", e.text);
+	in->keyless = in->ring == NULL;
 }
 
 struct inbox *

@@ -15,8 +15,8 @@
 #include "common/xalloc.h"
 #include "uploader/onward.h"
 
-#define ORDER_MAX  ((size_t)4 << 20)
-#define RCPTS_MAX  100000
+#define ORDER_MAX ((size_t)4 << 20)
+#define RCPTS_MAX 100000
 
 /* "in1-....eml" -> "in1-....json" */
 static void
