@@ -203,8 +203,14 @@ relay_put_local(const struct conf *c, FILE *out)
 	const struct conf_addresses *lists[] = { &c->bounce.addresses, &c->feedback.addresses };
 	bool patterns = false;
 
-	if (lists[0]->n + lists[1]->n == 0)
+	if (lists[0]->n + lists[1]->n == 0) {
+		/* What an earlier configuration had would be taken and then bounced. */
+		fputs("\ncase $(postconf -c \"$dir\" -h local_recipient_maps) in\n"
+		      "*signalpost/local.texthash*) postconf -c \"$dir\" -X local_recipient_maps ;;\n"
+		      "esac\n",
+		    out);
 		return;
+	}
 	fputs("\n# The processors' addresses in Postfix's own domains have no mailbox: the milter "
 	      "takes their mail.\n"
 	      "table local.texthash <<'END'\n",

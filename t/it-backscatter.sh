@@ -208,6 +208,14 @@ ok "Postfix's queue is empty" it_wait 20 postfix_empty mta
 is "nothing but the one message for a relay-domain has left" "$(sink_count sink)" 1
 hasnt "Postfix has made no notice" "$(cat "$D/mta/log")" "notification"
 hasnt "and delivered nothing here" "$(grep -v 'status=sent' "$D/mta/log")" "status="
+
+# ---- addresses that are no longer listed ----
+
+sed '/ address/d' "$conf" >"$D/fewer.conf"
+"$SIGNALPOST" mta-config postfix -c "$D/fewer.conf" >"$D/script" 2>"$D/logs/mta-config"
+sh "$D/script" "$D/mta/etc" >>"$D/logs/mta-config" 2>&1
+is "addresses that are no longer listed are unknown again" \
+	"$(postconf -c "$D/mta/etc" -h local_recipient_maps)" "$(postconf -d -h local_recipient_maps)"
 ok "the uploader has not ended" it_alive uploader
 ok "nor has the milter" it_alive milter
 it_done
