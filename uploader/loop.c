@@ -109,6 +109,15 @@ open_parts(struct loop *l, struct conf *conf, struct err *e)
 	return sinks_configure(&l->sinks, conf, e);
 }
 
+static void
+limit_rejected(struct loop *l, const struct conf *conf)
+{
+	rejected_set_limits(l->rejected,
+	    &(struct rejected_limits){ .max_bytes = conf->spool.rejected_max_size,
+		.max_files = conf->spool.rejected_max_files,
+		.max_age_s = (int64_t)conf->spool.rejected_max_age_s });
+}
+
 /* What was there before is discovered again. */
 static void
 report_known(struct loop *l)
@@ -136,6 +145,7 @@ loop_open(struct conf *conf, struct spool *sp, struct err *e)
 		return NULL;
 	}
 	l->conf = conf;
+	limit_rejected(l, conf);
 	report_known(l);
 	return l;
 }
@@ -209,6 +219,17 @@ waiting(const struct loop *l)
 }
 
 static void
+trim_rejected(struct loop *l)
+{
+	struct rejected_dropped d;
+
+	rejected_trim(l->rejected, NULL);
+	if (rejected_take_dropped(l->rejected, &d))
+		log_warn("rejected/: the oldest %llu files with %llu lines had to go",
+		    (unsigned long long)d.files, (unsigned long long)d.events);
+}
+
+static void
 interval(struct loop *l, int64_t now)
 {
 	struct err e;
@@ -221,7 +242,7 @@ interval(struct loop *l, int64_t now)
 		log_error("%s", e.text);
 	sinks_interval(&l->sinks);
 	l->sinks.gone = true;
-	rejected_trim(l->rejected, NULL);
+	trim_rejected(l);
 	if (sinks_any(&l->sinks))
 		report_interval(&l->report, waiting(l));
 }
@@ -417,6 +438,7 @@ reload(struct loop *l)
 		l->said_idle = false;
 		l->interval_ms = clock_mono_ms();
 		daemon_log(new);
+		limit_rejected(l, new);
 		log_info("configuration %s read again", new->file);
 	}
 	daemon_reloading(false);
