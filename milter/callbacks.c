@@ -383,18 +383,12 @@ report_rejection(SMFICTX *ctx, struct session *s, struct slice rcpt, const struc
 
 /* May this recipient, which the policy lets in, join the transaction as what it is? */
 static void
-admit(struct session *s, struct policy_answer *a)
+admit(const struct session *s, struct policy_answer *a)
 {
-	uint64_t least = reload_context(s->tx.settings)->conf->signals.min_free_space;
 	bool report = a->report != CONF_RELAY_NO;
-	struct err e;
 
 	if (!s->can_remove && (report ? s->tx.n_rcpts > 0 : s->tx.capture.n > 0))
 		policy_no_mix(a);
-	else if (report && !s->local && inbound_room(inbound, capture_reserve(least), &e) < 0) {
-		log_error("report not captured, the sender keeps it: %s", e.text);
-		policy_no_capture(e.num, a);
-	}
 }
 
 static void
@@ -451,12 +445,14 @@ on_rcpt(SMFICTX *ctx, char **argv)
 static void
 begin_capture(SMFICTX *ctx, struct session *s)
 {
+	uint64_t least = reload_context(s->tx.settings)->conf->signals.min_free_space;
 	struct inbound_envelope env;
 
 	if (s->tx.capture.begun)
 		return;
 	session_inbound(s, macro(ctx, "i"), clock_wall_s(), &env);
-	capture_begin(&s->tx.capture, inbound, &env, s->tx.source.max_message_size);
+	capture_begin(&s->tx.capture, inbound, &env, s->tx.source.max_message_size,
+	    capture_reserve(least));
 }
 
 static sfsistat

@@ -8,7 +8,7 @@
 
 #define TOKEN_TEXT_MAX 8192 /* a longer header is no loop guard */
 #define RESERVE        (20u << 20)
-#define LOGGED_MAX     8    /* recipients in the log line; the rest is counted */
+#define LOGGED_MAX     8 /* recipients in the log line; the rest is counted */
 #define ADDRESS_SHOWN  254
 
 uint64_t
@@ -63,8 +63,8 @@ give_up(struct capture *c)
 }
 
 void
-capture_begin(
-    struct capture *c, struct spool *sp, const struct inbound_envelope *env, uint64_t limit)
+capture_begin(struct capture *c, struct spool *sp, const struct inbound_envelope *env,
+    uint64_t limit, uint64_t reserve)
 {
 	struct inbound_envelope whole = *env;
 
@@ -74,7 +74,8 @@ capture_begin(
 	c->limit = limit;
 	whole.rcpts = c->rcpts;
 	whole.n_rcpts = c->n;
-	c->writer = inbound_create(sp, &whole, &c->error);
+	if (inbound_room(sp, reserve, &c->error) == 0)
+		c->writer = inbound_create(sp, &whole, &c->error);
 	c->failed = c->writer == NULL;
 }
 

@@ -3,7 +3,7 @@
  * that the message goes to for them (common/inbound.h). Knows nothing of libmilter.
  *
  *	capture_add(c, list, path);			at RCPT
- *	capture_begin(c, sp, &env);			once, before what follows
+ *	capture_begin(c, sp, &env, ...);		once, before what follows
  *	capture_header(c, name, value); capture_body(c, bytes);
  *	if (!capture_is_onward(c, ring, ...))		at the end: is it to be captured?
  *		if (capture_sync(c) < 0 || capture_commit(c, name) < 0)
@@ -43,9 +43,13 @@ void capture_free(struct capture *c); /* all zero again */
 /* `path` with or without <>. A recipient that is there already counts once. */
 void capture_add(struct capture *c, enum inbound_list list, const char *path);
 
-/* Begin the file. `env` needs all but its recipients; a mail of more than `limit` bytes fails. */
-void capture_begin(
-    struct capture *c, struct spool *sp, const struct inbound_envelope *env, uint64_t limit);
+/*
+ * Begin the file. `env` needs all but its recipients. A mail of more than `limit` bytes fails,
+ * and so does any if less than `reserve` bytes are free. Not asked before: what our uploader
+ * sends on, which makes room, has to come as far as its headers.
+ */
+void capture_begin(struct capture *c, struct spool *sp, const struct inbound_envelope *env,
+    uint64_t limit, uint64_t reserve);
 
 /*
  * A header as the MTA gives it: all behind the colon, folds as LF or CRLF. Names that only

@@ -34,15 +34,15 @@ recipients(struct spool *sp)
 	char name[INBOUND_NAME_SIZE] = "";
 	struct buf line;
 
-	capture_begin(&c, sp, &env, UINT64_MAX);
+	capture_begin(&c, sp, &env, UINT64_MAX, 0);
 	ok(!c.begun && c.writer == NULL, "without a recipient nothing begins");
 	capture_add(&c, INBOUND_BOUNCE, "<a@b>");
 	capture_add(&c, INBOUND_FEEDBACK, "c@d");
 	capture_add(&c, INBOUND_BOUNCE, "<a@b>");
 	ok(c.n == 2 && strcmp(c.paths[0], "<a@b>") == 0,
 	    "a recipient counts once, and keeps its form");
-	capture_begin(&c, sp, &env, UINT64_MAX);
-	capture_begin(&c, sp, &env, UINT64_MAX);
+	capture_begin(&c, sp, &env, UINT64_MAX, 0);
+	capture_begin(&c, sp, &env, UINT64_MAX, 0);
 	ok(spooldir_entries(spool_inbound_tmp_fd(sp)) == 1, "a capture begins once");
 	ok(capture_sync(&c) == 0 && capture_commit(&c, name) == 0, "%s", c.error.text);
 	ok(inbound_open(spool_inbound_fd(sp), name, &f, NULL) == 0 && f.env.n_rcpts == 2 &&
@@ -85,7 +85,7 @@ bytes(struct spool *sp)
 	buf_init(&want, BUF_NO_LIMIT);
 	buf_init(&got, BUF_NO_LIMIT);
 	capture_add(&c, INBOUND_BOUNCE, "a@b");
-	capture_begin(&c, sp, &env, UINT64_MAX);
+	capture_begin(&c, sp, &env, UINT64_MAX, 0);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		capture_header(&c, slice_str(rows[i].name), slice_str(rows[i].value));
 		buf_adds(&want, rows[i].line);
@@ -116,7 +116,7 @@ limits(struct spool *sp)
 		bool good;
 
 		capture_add(&c, INBOUND_BOUNCE, "a@b");
-		capture_begin(&c, sp, &env, 100);
+		capture_begin(&c, sp, &env, 100, 1);
 		capture_header(&c, SLICE_LIT("A"), SLICE_LIT(" b"));
 		capture_body(&c, (struct slice){ much, rows[i].body });
 		good = capture_sync(&c) == 0 && capture_commit(&c, name) == 0;
@@ -139,10 +139,15 @@ failures(struct spool *sp)
 	struct capture c = { 0 };
 	char name[INBOUND_NAME_SIZE];
 
+	capture_add(&c, INBOUND_BOUNCE, "a@b");
+	capture_begin(&c, sp, &env, UINT64_MAX, UINT64_MAX);
+	capture_body(&c, SLICE_LIT("x\r\n"));
+	ok(capture_sync(&c) < 0 && c.error.num == ENOSPC, "no room: %s", c.error.text);
+	capture_free(&c);
 	renameat(spool_inbound_fd(sp), "tmp", spool_inbound_fd(sp), "gone");
 	unlinkat(spool_inbound_fd(sp), "gone", AT_REMOVEDIR);
 	capture_add(&c, INBOUND_BOUNCE, "a@b");
-	capture_begin(&c, sp, &env, UINT64_MAX);
+	capture_begin(&c, sp, &env, UINT64_MAX, 0);
 	capture_header(&c, SLICE_LIT("A"), SLICE_LIT(" b"));
 	capture_body(&c, SLICE_LIT("x\r\n"));
 	ok(capture_sync(&c) < 0 && capture_commit(&c, name) < 0 && c.error.num == ENOENT,
@@ -182,7 +187,7 @@ guard(struct spool *sp, const struct token_ring *ring)
 		for (size_t k = 0; k < 2; k++)
 			if (rows[i].captured[k] != NULL)
 				capture_add(&c, INBOUND_BOUNCE, rows[i].captured[k]);
-		capture_begin(&c, sp, &env, UINT64_MAX);
+		capture_begin(&c, sp, &env, UINT64_MAX, 0);
 		if (rows[i].second)
 			capture_header(&c, SLICE_LIT("X-SIGNALPOST-ONWARD"), SLICE_LIT(" x"));
 		buf_clear(&value);

@@ -15,8 +15,9 @@
 
 /* ---- a disk with faults; what was called is written down ---- */
 
-static char calls[200];
-static struct {
+/* Of each thread, so that the threads' test has no faults and no races. */
+static _Thread_local char calls[200];
+static _Thread_local struct {
 	const char *name; /* of the call that fails; NULL: none */
 	int skip, error;
 } fault;
@@ -36,7 +37,7 @@ strikes(const char *name)
 ssize_t
 write(int fd, const void *p, size_t n)
 {
-	static bool half; /* as a full disk does it: a part first, then the error */
+	static _Thread_local bool half; /* as a full disk does it: a part first, then the error */
 
 	if (fd <= 2) /* our own report */
 		return syscall(SYS_write, fd, p, n);
