@@ -106,13 +106,11 @@ static void
 ledger(const char *dir)
 {
 	struct ledger_check check;
-	bool none;
 	struct err e;
-	struct ledger *l = ledger_open(dir, false, &none, &e);
+	struct ledger *l = ledger_open(dir, true, NULL, &e); /* as the uploader does at its start */
 
 	if (l == NULL) {
-		if (!none)
-			printf("bad %s\n", e.text);
+		printf("bad %s\n", e.text);
 		return;
 	}
 	if (ledger_check(l, &check, NULL, NULL, &e) < 0) {

@@ -287,6 +287,14 @@ def each_state(ops, start, every, rnd):
                 yield at, model, state
 
 
+def check_state(check, top, state):
+    place = os.path.join(top, "s")
+    build(state, place)
+    there, _ = check(place)
+    shutil.rmtree(place)
+    return there
+
+
 # ---- the writers ----
 
 def acked_at(ops):
@@ -312,11 +320,14 @@ def test_writers(top, opt, rnd):
     ok(p.wait() == 0, "the writers end well")
     ops = read_record(record)
     acks, upto = acked_at(ops)
-    before = open(os.path.join(top, "w-before"), "w")
-    before.close()
     check = Checker()
     there, bad = check(start)
     old = set(there)
+    unsynced = Disk(start)
+    for op in ops:
+        if op[0] not in "SAG":
+            unsynced.step(*op)
+    ok(set(acks) - check_state(check, top, unsynced.state("strict", rnd)), "a program that did not sync would be caught")
     ok(not bad, "the start is whole", bad)
     ok(len(acks) >= 4 * opt.rounds, "%d things were acknowledged in %d steps" % (len(acks), len(ops)))
     states = 0
