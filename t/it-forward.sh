@@ -191,6 +191,36 @@ postfix_start mta
 settle
 has "and goes on when the MTA is back" "$(rcpts)" '["late@bounces.example"]'
 is "once" "$(sink_count sink)" 9
+
+# ---- whose report it is ----
+
+it_stop uploader
+it_rsa_key "$D/dkim.pem"
+printf 's._domainkey.isp.example %s\n' "$(it_dkim_record "$D/dkim.pem")" >"$D/dns"
+{
+	sed 's/^<feedback-loop-processor>$/&\n    require-authenticated-reports yes/' "$conf"
+	printf '<inbound>\n    dns-file %s\n</inbound>\n' "$D/dns"
+} >"$D/auth.conf"
+it_start uploader "$build/signalpost-uploader" -f -c "$D/auth.conf"
+for canon in relaxed/relaxed simple/simple; do
+	"$build/t/dkimsign" -d isp.example -k "s:$D/dkim.pem" -c $canon <"$D/in/arf.eml" >"$D/in/signed.eml"
+	: >"$D/logs/uploader"
+	mail "z@fbl.example" "$D/in/signed.eml" ''
+	settle
+	has "a report that its sender signed ($canon) verifies behind Postfix and milter, and makes an event" \
+		"$(grep ' report file=' "$D/logs/uploader")" "dkim=pass events=1"
+done
+n=$(sink_count sink)
+: >"$D/logs/uploader"
+mail "z@fbl.example" "$D/in/arf.eml" ''
+sed 's/From: fbl@isp/From: fbl@other/' "$D/in/arf.eml" >"$D/in/other.eml"
+"$build/t/dkimsign" -d isp.example -k "s:$D/dkim.pem" <"$D/in/other.eml" >"$D/in/signed.eml"
+mail "z@fbl.example" "$D/in/signed.eml" ''
+settle
+log=$(grep ' report file=' "$D/logs/uploader")
+has "require-authenticated-reports: without a signature no event" "$log" "dkim=none refused=not-authenticated events=0"
+has "nor with one of somebody else" "$log" "dkim=pass refused=not-authenticated events=0"
+is "they are mail like any other" "$(sink_count sink)" $((n + 2))
 out=$(say "$p25" 'EHLO c.example' 'MAIL FROM:<joe@victim.example>' 'RCPT TO:<x@company.example>')
 has "the forwards' domain is not relayed to" "$out" "RCPT TO:<x@company.example> => 550"
 it_done
