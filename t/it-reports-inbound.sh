@@ -124,6 +124,7 @@ i=0
 while kill -0 "$load" 2>/dev/null || ! inbound_empty; do
 	i=$((i + 1))
 	sleep "0.$(((i * 7 + $$) % 9 + 1))"
+	[ $((i % 3)) != 0 ] || kill -USR1 "$(it_pid uploader)"
 	it_stop uploader KILL
 	uploader_start
 	[ "$i" -lt 200 ] || break

@@ -1,4 +1,6 @@
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "common/clock.h"
@@ -702,6 +704,37 @@ run_early(int64_t at_s)
 	buf_free(&line);
 }
 
+/* ---- a disk that takes nothing ---- */
+
+static void
+run_full(int64_t at_s)
+{
+	struct rlimit nothing, all;
+	struct seen s = { .n = 0 };
+	struct world w;
+	char name[INBOUND_NAME_SIZE];
+	bool onward;
+	int left;
+
+	if (!ok(open_world(&w, "", "", at_s), "full: open %s", e.text))
+		exit(1);
+	capture(w.sp, "x@bounces.example", DSN("a@x.example", SEAL(1)), name);
+	fflush(stdout);
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &all);
+	nothing = (struct rlimit){ 0, all.rlim_max };
+	setrlimit(RLIMIT_FSIZE, &nothing);
+	for (int i = 0; i < 20; i++)
+		inbox_step(w.inbox, &onward);
+	left = spooldir_entries(spool_inbound_fd(w.sp));
+	setrlimit(RLIMIT_FSIZE, &all);
+	ok(left == 3, "a report stays while its events can't be written");
+	ok(until_done(&w), "and goes when they can");
+	stop_world(&w);
+	ok(events_of(w.sp, note, &s) == 1, "its event is there once");
+	close_world(&w);
+}
+
 /* The same for two domains. */
 static void
 make_key(void)
@@ -740,6 +773,7 @@ main(void)
 	run_again(at_s);
 	run_broken(at_s);
 	run_early(at_s);
+	run_full(at_s);
 	dkim_key_close(key);
 	spooldir_remove(dir);
 	return tap_done();
