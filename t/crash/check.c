@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/event.h"
 #include "common/file.h"
@@ -107,8 +108,13 @@ ledger(const char *dir)
 {
 	struct ledger_check check;
 	struct err e;
-	struct ledger *l = ledger_open(dir, true, NULL, &e); /* as the uploader does at its start */
+	struct ledger *l;
+	char path[4200];
 
+	snprintf(path, sizeof(path), "%s/" LEDGER_NAME, dir);
+	if (access(path, F_OK) < 0)
+		return;
+	l = ledger_open(dir, true, NULL, &e); /* as the uploader does at its start */
 	if (l == NULL) {
 		printf("bad %s\n", e.text);
 		return;
