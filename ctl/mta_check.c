@@ -1,16 +1,24 @@
 #include "ctl/mta_check.h"
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <json-c/json.h>
+#include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/buf.h"
+#include "common/file.h"
 #include "common/slice.h"
 #include "ctl/mta_finding.h"
 #include "ctl/mta_stage.h"
 #include "ctl/open_relay.h"
+#include "ctl/run.h"
+
+#define TABLE_MAX ((size_t)64 << 20)
 
 /* ---- findings ---- */
 
@@ -284,6 +292,78 @@ compare_services(struct mta_check *ck)
 	buf_free(&remedy);
 }
 
+/* ---- tables and users ---- */
+
+static void
+compare_table(struct mta_check *ck, const char *stage, const char *name)
+{
+	char path[PATH_MAX + NAME_MAX + 32];
+	struct buf is, need;
+	struct err e;
+
+	buf_init(&is, TABLE_MAX);
+	buf_init(&need, TABLE_MAX);
+	snprintf(path, sizeof(path), "%s/signalpost/%s", stage, name);
+	if (file_read(AT_FDCWD, path, &need, &e) == 0) {
+		snprintf(path, sizeof(path), "%s/signalpost/%s", ck->dir, name);
+		if (file_read(AT_FDCWD, path, &is, &e) < 0)
+			mta_found(ck, MTA_MISSING, NULL, path, "this table can't be read",
+			    "signalpost mta-config postfix --apply %D");
+		else if (!slice_eq(buf_slice(&is), buf_slice(&need)))
+			mta_found(ck, MTA_WRONG, NULL, path,
+			    "it has not what the configuration (or relayhost) now asks for",
+			    "signalpost mta-config postfix --apply %D");
+	}
+	buf_free(&is);
+	buf_free(&need);
+}
+
+static void
+compare_tables(struct mta_check *ck, const char *stage)
+{
+	char path[PATH_MAX + 32];
+	struct dirent *entry;
+	DIR *d;
+
+	snprintf(path, sizeof(path), "%s/signalpost", stage);
+	d = opendir(path);
+	while (d != NULL && (entry = readdir(d)) != NULL)
+		if (entry->d_name[0] != '.')
+			compare_table(ck, stage, entry->d_name);
+	if (d != NULL)
+		closedir(d);
+}
+
+/* Only root may read the passwords' file. */
+static void
+check_users(struct mta_check *ck)
+{
+	char path[PATH_MAX + 32], start[600];
+	const char *const argv[] = { "sasldblistusers2", "-f", path, NULL };
+	struct buf list, said;
+	struct err e;
+
+	if (geteuid() != 0 || ck->conf->n_smtp_users == 0)
+		return;
+	snprintf(path, sizeof(path), "%s/sasl/sasldb2", ck->dir);
+	buf_init(&list, TABLE_MAX);
+	buf_init(&said, TABLE_MAX);
+	buf_addc(&list, '\n');
+	run_program(argv, (struct slice){ 0 }, &list, &said, &e);
+	for (size_t i = 0; i < ck->conf->n_smtp_users; i++) {
+		const char *name = ck->conf->smtp_users[i].name;
+
+		snprintf(start, sizeof(start), "\n%.500s%s", name,
+		    strchr(name, '@') != NULL ? ":" : "@");
+		if (strstr(buf_str(&list), start) == NULL)
+			mta_found(ck, MTA_MISSING, NULL, name,
+			    "this smtp-user has no password in Postfix",
+			    "signalpost mta-config postfix --apply %D");
+	}
+	buf_free(&list);
+	buf_free(&said);
+}
+
 /* ---- who may relay ---- */
 
 static void
@@ -318,6 +398,8 @@ read_need(struct mta_check *ck, const char *conf_file, struct err *e)
 	rc = mta_stage_run(&stage, ck->conf, conf_file, ck->dir, false, &said, e);
 	if (rc == 0)
 		rc = mta_facts_read(stage.dir, &ck->need, e);
+	if (rc == 0)
+		compare_tables(ck, stage.dir);
 	buf_free(&said);
 	mta_stage_remove(&stage);
 	return rc;
@@ -337,6 +419,7 @@ mta_check(const struct conf *c, const char *conf_file, const char *dir, bool jso
 		open_relay_find(&ck.now, tell_open, &ck);
 		compare_services(&ck);
 		compare_params(&ck);
+		check_users(&ck);
 		rc = ck.found > 0;
 		if (!json && rc == 0)
 			printf("%s is as the configuration asks\n", path);

@@ -1,8 +1,12 @@
 #include "ctl/mta_facts.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/pattern.h"
 #include "common/slice.h"
 #include "common/xalloc.h"
 #include "ctl/run.h"
@@ -212,9 +216,20 @@ mta_facts_service(const struct mta_facts *f, const char *key)
 	return NULL;
 }
 
-static bool
-is_loopback_name(struct slice host)
+bool
+mta_facts_is_private(struct slice host)
 {
+	struct cidr net;
+	static const char *const private[] = { "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16" };
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	char text[64];
+
+	snprintf(text, sizeof(text), "%.*s", SLICE_FMT(slice_head(host, sizeof(text) - 1)));
+	if (inet_pton(AF_INET, text, &sin.sin_addr) == 1)
+		for (size_t i = 0; i < COUNT(private); i++)
+			if (cidr_parse(slice_str(private[i]), &net, NULL) == 0 &&
+			    cidr_match(&net, (const struct sockaddr *)&sin))
+				return true;
 	return slice_starts(host, SLICE_LIT("127.")) || slice_eqi(host, SLICE_LIT("localhost")) ||
 	       slice_eq(host, SLICE_LIT("[::1]")) || slice_eq(host, SLICE_LIT("::1"));
 }
@@ -230,10 +245,10 @@ mta_facts_is_public(const struct mta_facts *f, const struct mta_service *s)
 	if (strcmp(s->type, "inet") != 0)
 		return false;
 	if (colon != NULL && colon != s->name)
-		return !is_loopback_name((struct slice){ s->name, (size_t)(colon - s->name) });
+		return !mta_facts_is_private((struct slice){ s->name, (size_t)(colon - s->name) });
 	rest = slice_str(mta_facts_in(f, s->key, "inet_interfaces"));
 	while (mta_facts_item(&rest, &item))
-		if (!is_loopback_name(item) && !slice_eq(item, SLICE_LIT("loopback-only")))
+		if (!mta_facts_is_private(item) && !slice_eq(item, SLICE_LIT("loopback-only")))
 			return true;
 	return false;
 }

@@ -51,8 +51,9 @@ const struct mta_param *mta_facts_find(
     const struct mta_facts *f, const char *service, const char *name);
 const struct mta_service *mta_facts_service(const struct mta_facts *f, const char *key);
 
-/* Does it listen for others than this host? */
+/* Does it listen for others than this host and private networks? */
 bool mta_facts_is_public(const struct mta_facts *f, const struct mta_service *s);
+bool mta_facts_is_private(struct slice host); /* "127.0.0.1", "[::1]", "10.0.0.1", "localhost" */
 
 /*
  * Postfix's lists: the next item of `rest`, by blanks and commas, {...} as one with its

@@ -7,8 +7,9 @@
 #include "common/buf.h"
 #include "common/slice.h"
 #include "ctl/client.h"
-#include "ctl/mta_routes.h"
+#include "ctl/mta_facts.h"
 #include "ctl/mta_reports.h"
+#include "ctl/mta_routes.h"
 #include "ctl/relay.h"
 #include "ctl/script.h"
 

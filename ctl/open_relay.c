@@ -1,11 +1,15 @@
 #include "ctl/open_relay.h"
 
-#include <stdlib.h>
+#include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <string.h>
 
+#include "common/file.h"
 #include "common/slice.h"
+#include "ctl/run.h"
 
-#define CLASSES_DEEP 8 /* restriction classes that name each other */
+#define DEEP 8 /* restriction classes and files that name each other */
 
 /* Networks of at most so many bits are everybody's, or nearly. */
 #define WIDE_V4 7
@@ -14,29 +18,106 @@
 static const char safe_relay[] = "permit_sasl_authenticated, reject_unauth_destination";
 static const char safe_networks[] = "127.0.0.0/8 [::1]/128";
 
+/* Somebody whom no table has a reason to know (RFC 5737, RFC 2606). */
+static const char stranger_ip[] = "198.51.100.77";
+static const char stranger_address[] = "someone@stranger.invalid";
+
+/* ---- tables ---- */
+
+/* What a table of this host says to the key; those that ask others are not asked. */
+static bool
+look_up(struct slice table, const char *key, struct buf *answer)
+{
+	static const char *const local[] = { "cidr:", "regexp:", "pcre:", "texthash:", "hash:",
+		"btree:", "lmdb:", "cdb:", "dbm:", "sdbm:", "inline:", "static:" };
+	char name[1024];
+	const char *const argv[] = { "postmap", "-q", key, name, NULL };
+	struct buf said;
+	struct err e;
+	bool known = false, found;
+
+	for (size_t i = 0; i < COUNT(local); i++)
+		known = known || slice_startsi(table, slice_str(local[i]));
+	if (!known || table.len >= sizeof(name))
+		return false;
+	memcpy(name, table.p, table.len);
+	name[table.len] = '\0';
+	buf_init(&said, 4096);
+	buf_clear(answer);
+	found = run_program(argv, (struct slice){ 0 }, answer, &said, &e) == 0;
+	buf_free(&said);
+	return found;
+}
+
+/* access(5): OK, or a number. */
+static bool
+says_yes(struct slice table, const char *key)
+{
+	struct slice word, rest;
+	struct buf answer;
+	uint64_t n;
+	bool yes;
+
+	buf_init(&answer, 4096);
+	rest = look_up(table, key, &answer) ? slice_trim(buf_slice(&answer)) : (struct slice){ 0 };
+	yes = slice_word(&rest, &word) &&
+	      (slice_eqi(word, SLICE_LIT("OK")) || slice_eqi(word, SLICE_LIT("permit")) ||
+		  slice_uint(word, UINT64_MAX, &n));
+	buf_free(&answer);
+	return yes;
+}
+
 /* ---- mynetworks ---- */
 
-static bool
-is_wide(struct slice item)
-{
-	bool v6 = memchr(item.p, '[', item.len) != NULL;
-	size_t at = slice_find(item, '/');
-	uint64_t bits;
+static bool networks_are_open(const char *list, unsigned deep);
 
-	if (item.p[0] == '!' || at >= item.len)
-		return false;
-	if (item.p[0] == '/' || (memchr(item.p, ':', item.len) != NULL && !v6))
-		return slice_starts(item, SLICE_LIT("static:"));
-	return slice_uint(slice_skip(item, at + 1), 128, &bits) && bits <= (v6 ? WIDE_V6 : WIDE_V4);
+/* "/etc/postfix/networks": the items of a file. */
+static bool
+file_is_open(struct slice item, unsigned deep)
+{
+	char path[1024];
+	struct buf text;
+	struct err e;
+	bool open = false;
+
+	snprintf(path, sizeof(path), "%.*s", (int)item.len, item.p);
+	buf_init(&text, 1 << 20);
+	if (file_read(AT_FDCWD, path, &text, &e) == 0)
+		open = networks_are_open(buf_str(&text), deep + 1);
+	buf_free(&text);
+	return open;
 }
 
 static bool
-networks_are_open(const char *list)
+is_wide(struct slice item, unsigned deep)
+{
+	bool v6 = memchr(item.p, '[', item.len) != NULL;
+	size_t at = slice_find(item, '/');
+	struct buf answer;
+	uint64_t bits;
+	bool open;
+
+	if (item.p[0] == '!')
+		return false;
+	if (item.p[0] == '/')
+		return file_is_open(item, deep);
+	if (memchr(item.p, ':', item.len) != NULL && !v6) {
+		buf_init(&answer, 4096);
+		open = look_up(item, stranger_ip, &answer);
+		buf_free(&answer);
+		return open;
+	}
+	return at < item.len && slice_uint(slice_skip(item, at + 1), 128, &bits) &&
+	       bits <= (v6 ? WIDE_V6 : WIDE_V4);
+}
+
+static bool
+networks_are_open(const char *list, unsigned deep)
 {
 	struct slice rest = slice_str(list), item;
 
-	while (mta_facts_item(&rest, &item))
-		if (is_wide(item) || slice_starts(item, SLICE_LIT("static:")))
+	while (deep < DEEP && mta_facts_item(&rest, &item))
+		if (is_wide(item, deep))
 			return true;
 	return false;
 }
@@ -52,15 +133,6 @@ is_one_of(struct slice item, const char *const *names)
 		if (slice_eqi(item, slice_str(*names)))
 			return true;
 	return false;
-}
-
-static bool
-says_yes(struct slice table)
-{
-	static const char *const yes[] = { "static:ok", "static:permit", "static:{ok}",
-		"static:{permit}", "static:{ ok }", "static:{ permit }", NULL };
-
-	return is_one_of(table, yes);
 }
 
 static enum outcome
@@ -83,13 +155,16 @@ judge(const struct mta_facts *f, const char *service, const char *list, unsigned
 		} else if (slice_eqi(item, SLICE_LIT("permit"))) {
 			return OPENS;
 		} else if (slice_eqi(item, SLICE_LIT("permit_mynetworks"))) {
-			if (networks_are_open(mta_facts_in(f, service, "mynetworks")))
+			if (networks_are_open(mta_facts_in(f, service, "mynetworks"), 0))
 				return OPENS;
 		} else if (slice_startsi(item, SLICE_LIT("check_")) &&
 			   slice_endsi(item, SLICE_LIT("_access"))) {
-			if (mta_facts_item(&rest, &table) && says_yes(table))
+			if (mta_facts_item(&rest, &table) &&
+			    says_yes(table, slice_startsi(item, SLICE_LIT("check_client_"))
+						? stranger_ip
+						: stranger_address))
 				return OPENS;
-		} else if (item.len < sizeof(name) && deep < CLASSES_DEEP) {
+		} else if (item.len < sizeof(name) && deep < DEEP) {
 			memcpy(name, item.p, item.len);
 			name[item.len] = '\0';
 			if (mta_facts_has(mta_facts_main(f, "smtpd_restriction_classes"), name))
@@ -141,7 +216,7 @@ open_relay_find(
 
 	found.value = mta_facts_main(f, "mynetworks");
 	found.why = "holds everybody, whom permit_mynetworks trusts";
-	if (networks_are_open(found.value)) {
+	if (networks_are_open(found.value, 0)) {
 		tell(arg, &found);
 		n++;
 	}
@@ -151,7 +226,7 @@ open_relay_find(
 
 		if (strcmp(s->command, "smtpd") != 0 || !mta_facts_is_public(f, s))
 			continue;
-		if (own != NULL && networks_are_open(own->value)) {
+		if (own != NULL && networks_are_open(own->value, 0)) {
 			found = (struct open_relay){ s->key, "mynetworks", own->value,
 				"holds everybody, whom permit_mynetworks trusts", safe_networks };
 			tell(arg, &found);

@@ -17,8 +17,8 @@ struct open_relay {
 
 /*
  * Tells of every way. Looked at: mynetworks, and smtpd_relay_restrictions with
- * smtpd_recipient_restrictions of each smtpd that others than this host reach. What tables
- * answer is not known to it. Returns how many.
+ * smtpd_recipient_restrictions of each smtpd that others than this host reach. Tables
+ * of this host are asked about a stranger; those elsewhere (LDAP, SQL) are not. Returns how many.
  */
 unsigned open_relay_find(
     const struct mta_facts *f, void (*tell)(void *arg, const struct open_relay *found), void *arg);

@@ -129,11 +129,27 @@ fault "everybody is trusted" "dangerous: mynetworks = 0.0.0.0/0" -e mynetworks=0
 fault "a service that relays" "dangerous: $other/inet: smtpd_relay_restrictions = permit" \
 	-M "$other/inet=$other inet n - n - - smtpd -o smtpd_relay_restrictions=permit"
 fault "a listener without Postfix's own look" "wrong: $l1: smtpd_data_restrictions" -P "$l1/smtpd_data_restrictions="
+printf '0.0.0.0/0 OK\n' >"$D/all.cidr"
+fault "a table that lets everybody relay" "dangerous: $other/inet: smtpd_recipient_restrictions = check_client_access" \
+	-M "$other/inet=$other inet n - n - - smtpd -o smtpd_relay_restrictions= -o smtpd_recipient_restrictions=check_client_access,cidr:$D/all.cidr,reject"
+fault "a table of networks that has all" "dangerous: mynetworks = cidr:$D/all.cidr" -e "mynetworks=cidr:$D/all.cidr"
+printf '127.0.0.0/8\n0.0.0.0/0\n' >"$D/all"
+fault "a file of networks that has all" "dangerous: mynetworks = $D/all" -e "mynetworks=$D/all"
+fault "another smart host, which no virtual MTA has" "wrong: $etc/signalpost/routes.regexp" -e "relayhost=[127.0.0.1]:$other"
 fault "no milters by override" "dangerous: $l1: receive_override_options = no_milters" -P "$l1/receive_override_options=no_milters"
 fault "clients without the milter" "dangerous: $l1: smtpd_milter_maps" -P "$l1/smtpd_milter_maps=static:DISABLE"
 fault "Debian's listener" "wrong: smtp/inet: listener" -M "smtp/inet=smtp inet n - y - - smtpd"
 fault "no transport of a virtual MTA" "missing: spv-b/unix: service" -MX spv-b/unix
 fault "nothing selects a virtual MTA" "missing: milter_header_checks = , needed: regexp:$etc/signalpost/routes.regexp" -e milter_header_checks=
+
+rm "$etc/signalpost/guard.cidr"
+check
+has "a table is missing: named" "$out" "missing: $etc/signalpost/guard.cidr"
+mended "a table is missing"
+saslpasswd2 -d -f "$etc/sasl/sasldb2" -u mail.example.com joe
+check
+has "a user is missing: named" "$out" "missing: joe: this smtp-user has no password"
+mended "a user is missing"
 
 # Not of Postfix's files
 
