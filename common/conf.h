@@ -217,6 +217,8 @@ struct conf_sink { /* <sink NAME> */
 	const char *ca_file;	   /* NULL: the system's */
 	struct conf_texts headers; /* "Name: value" */
 	uint64_t uploads;	   /* batches on their way at once; default 4 */
+	bool confirm_batches;	   /* sparkpost: ask later what became of each; default no */
+	uint64_t confirm_window_s; /* for how long; default 1h */
 
 	/* file */
 	const char *directory;

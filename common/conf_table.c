@@ -231,6 +231,8 @@ const struct conf_row conf_rows[] = {
 	{ "header", K, T(http_header), AT(conf_sink, headers), NULL, UPLOADER, REPEAT | SECRET, .help = "sparkpost and http: a header of each request, in double quotes; one of the same name takes the place of signalpost's own" },
 	{ "ca-file", K, T(path), AT(conf_sink, ca_file), NULL, UPLOADER, 0, .help = "certificates to trust instead of the system's" },
 	{ "uploads", K, T(count), AT(conf_sink, uploads), "4", UPLOADER, 0, 1, 64, .help = "sparkpost and http: batches that may be on their way at once" },
+	{ "confirm-batches", K, T(bool), AT(conf_sink, confirm_batches), "no", UPLOADER, 0, .help = "sparkpost: ask later what became of each batch; its segment stays until that is known" },
+	{ "confirm-window", K, T(time), AT(conf_sink, confirm_window_s), "1h", UPLOADER, 0, 1, 86400, .help = "for how long to ask before a batch counts as uploaded, unconfirmed" },
 	{ "format", K, T(word_bool), AT(conf_sink, flat), "msys", UPLOADER, 0, .words = format_words, .help = "msys: lines as they are in the spool; flat: one object a line with event_class, type and the event's fields; timestamp, bounce_class, msg_size, num_retries and queue_time as numbers" },
 	{ "compress", K, T(word_bool), AT(conf_sink, gzip), "gzip", UPLOADER, 0, .words = compress_words, .help = "gzip or none" },
 	{ "max-event-age", K, T(time_or_never), AT(conf_sink, max_event_age_s), "1d with type sparkpost, never with the others", UPLOADER, COMPUTED, 1, 3162240000ULL, .help = "events that are older are not sent but counted as expired" },

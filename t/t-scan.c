@@ -141,30 +141,11 @@ many(struct scan *s)
 static void
 strangers(struct scan *s)
 {
-	char name[40];
-	struct err e;
-	size_t n = 0;
-
 	put(NAME("C"));
 	put("notes.txt");
-	told[0] = '\0';
-	ok(scan_strangers(s, tell, NULL, &e) == 0 && strcmp(told, "notes.txt ") == 0, "strange: %s",
-	    told);
 	mkdirat(events, NAME("1"), 0700);
-	told[0] = '\0';
-	ok(scan_strangers(s, tell, NULL, &e) == 0 && strcmp(told, NAME("1") " ") == 0,
-	    "so is a directory, and nothing twice: %s", told);
 	is_known = NAME("C");
-	ok(names(s, true)[0] == '\0', "which is not in the window");
-	for (int i = 0; i < 150; i++) {
-		snprintf(name, sizeof(name), "n%d", i);
-		put(name);
-	}
-	told[0] = '\0';
-	scan_strangers(s, tell, NULL, &e);
-	for (const char *c = told; *c != '\0'; c++)
-		n += *c == ' ';
-	ok(n == 98, "no more than a hundred are told: %zu and two", n);
+	ok(names(s, true)[0] == '\0', "neither other names nor directories are in the window");
 }
 
 int

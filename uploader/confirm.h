@@ -64,13 +64,17 @@ struct confirm_target { /* a sink with confirmation; texts are copied */
 	const char *url;     /* where batches are posted; the other addresses follow from it */
 	const char *api_key; /* NULL: none */
 	const char *ca_file; /* NULL: the system's */
+	const char *const
+	    *headers; /* "Name: value", of each request; NOT copied: the configuration's */
+	size_t n_headers;
 	int64_t window_s;
 	int64_t max_age_s; /* older events are not sent again */
 };
 
 /*
- * At start and after each reload: the sinks that want confirmation. Batches of others
- * are settled as they are. -1 and *e: the ledger can't be written; nothing has changed.
+ * At start and before each reload's old configuration is freed: the sinks that want confirmation.
+ * Batches of others are settled as they are. -1 and *e: the ledger can't be written; nothing has
+ * changed.
  */
 int confirm_configure(struct confirm *c, const struct confirm_target *t, size_t n, struct err *e);
 

@@ -1,6 +1,7 @@
 #include "uploader/loop.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -12,7 +13,9 @@
 #include "common/ledger.h"
 #include "common/log.h"
 #include "common/rejected.h"
+#include "common/spool_sweep.h"
 #include "common/xalloc.h"
+#include "uploader/confirm.h"
 #include "uploader/enter.h"
 #include "uploader/jobs.h"
 #include "uploader/report.h"
@@ -37,6 +40,7 @@ struct loop {
 	struct rejected *rejected;
 	struct workers *workers;
 	struct enter enter;
+	struct confirm *confirm;
 	struct sinks sinks;
 	struct report report;
 	int signals; /* signalfd */
@@ -76,6 +80,15 @@ open_signals(struct err *e)
 
 static bool may_go(void *arg, const char *segment);
 
+/* A confirmed batch was the last that a segment was kept for. */
+static void
+gone(void *arg)
+{
+	struct loop *l = arg;
+
+	l->sinks.gone = true;
+}
+
 static unsigned
 threads(void)
 {
@@ -95,12 +108,22 @@ open_parts(struct loop *l, struct conf *conf, struct err *e)
 	    (l->workers = workers_open(threads(), e)) == NULL)
 		return -1;
 	l->rejected = rejected_open(spool_rejected_fd(l->sp), NULL);
+	l->confirm = confirm_open(&(struct confirm_env){ .ledger = l->ledger,
+				      .sp = l->sp,
+				      .rejected = l->rejected,
+				      .up = l->up,
+				      .gone = gone,
+				      .arg = l },
+	    e);
+	if (l->confirm == NULL)
+		return -1;
 	enter_init(&l->enter, spool_events_fd(l->sp));
 	sinks_init(&l->sinks, &(struct sinks_env){ .sp = l->sp,
 				  .ledger = l->ledger,
 				  .up = l->up,
 				  .workers = l->workers,
 				  .rejected = l->rejected,
+				  .confirm = l->confirm,
 				  .report = &l->report,
 				  .may_go = may_go,
 				  .arg = l });
@@ -157,6 +180,7 @@ loop_close(struct loop *l)
 		return;
 	workers_close(l->workers);
 	jobs_close(l->jobs);
+	confirm_close(l->confirm);
 	upload_close(l->up);
 	sinks_free(&l->sinks);
 	rejected_close(l->rejected);
@@ -170,19 +194,34 @@ loop_close(struct loop *l)
 
 /* ---- the spool ---- */
 
+/* What can't be dealt with comes again each interval: said once. */
 static void
 recovered(void *arg, const char *text)
 {
-	(void)arg;
-	log_warn("%s", text);
+	struct loop *l = arg;
+	char start[SPOOL_NAME_SIZE];
+
+	snprintf(start, sizeof(start), "%s", text);
+	if (strstr(text, ": left alone: ") == NULL || sinks_tell(&l->sinks, start))
+		log_warn("%s", text);
 }
 
+/* What has no business in the spool goes to rejected/; what is too much or too old there goes. */
 static void
-stranger(void *arg, const char *name)
+tidy(struct loop *l)
 {
-	struct loop *l = arg;
+	struct rejected_dropped dropped;
+	struct err e;
 
-	log_warn("%s/events/%s is no segment and stays there", spool_dir(l->sp), name);
+	if (spool_sweep(l->sp, l->rejected, recovered, l, &e) < 0 && !l->scan_failed)
+		log_error("%s", e.text);
+	if (rejected_trim(l->rejected, &e) < 0)
+		log_error("%s", e.text);
+	if (rejected_take_dropped(l->rejected, &dropped))
+		log_warn("rejected/: %llu file%s with %llu lines had to go for its limits; they "
+			 "stay counted as rejected",
+		    (unsigned long long)dropped.files, dropped.files == 1 ? "" : "s",
+		    (unsigned long long)dropped.events);
 }
 
 static int
@@ -219,30 +258,17 @@ waiting(const struct loop *l)
 }
 
 static void
-trim_rejected(struct loop *l)
-{
-	struct rejected_dropped d;
-
-	rejected_trim(l->rejected, NULL);
-	if (rejected_take_dropped(l->rejected, &d))
-		log_warn("rejected/: the oldest %llu files with %llu lines had to go",
-		    (unsigned long long)d.files, (unsigned long long)d.events);
-}
-
-static void
 interval(struct loop *l, int64_t now)
 {
 	struct err e;
 
 	l->interval_ms = now + (int64_t)l->conf->signals.upload_interval_s * 1000;
-	if (spool_recover(l->sp, recovered, NULL, &e) < 0)
+	if (spool_recover(l->sp, recovered, l, &e) < 0)
 		log_error("%s", e.text);
 	read_spool(l, true);
-	if (scan_strangers(&l->scan, stranger, l, &e) < 0 && !l->scan_failed)
-		log_error("%s", e.text);
+	tidy(l);
 	sinks_interval(&l->sinks);
 	l->sinks.gone = true;
-	trim_rejected(l);
 	if (sinks_any(&l->sinks))
 		report_interval(&l->report, waiting(l));
 }
@@ -272,6 +298,8 @@ bad(void *arg, const char *name, const char *why)
 {
 	struct loop *l = arg;
 
+	if (spool_sweep_unreadable(l->sp, l->rejected, name, recovered, l, NULL) >= 0)
+		return;
 	if (sinks_tell(&l->sinks, name))
 		log_error(
 		    "%s/events/%s can't be sent and stays there: %s", spool_dir(l->sp), name, why);
@@ -491,12 +519,14 @@ say_idle(struct loop *l)
 static int64_t
 go_on(struct loop *l, int64_t now)
 {
-	int64_t wake = enter_new(l, now), sinks_wake, jobs_wake;
+	int64_t wake = enter_new(l, now), sinks_wake, jobs_wake, confirm_wake;
 
 	sinks_wake = sinks_step(&l->sinks, now);
 	wake = sinks_wake < wake ? sinks_wake : wake;
 	jobs_wake = jobs_step(l->jobs);
 	wake = jobs_wake < wake ? jobs_wake : wake;
+	confirm_wake = confirm_step(l->confirm, now);
+	wake = confirm_wake < wake ? confirm_wake : wake;
 	if (!sinks_any(&l->sinks))
 		say_idle(l);
 	else if (!l->enter.busy && scan_left(&l->scan) == 0 && sinks_rest(&l->sinks, now))
@@ -512,7 +542,10 @@ take_results(struct loop *l, int64_t now)
 	struct worker_job *job;
 
 	while ((result = upload_result(l->up)) != NULL)
-		sinks_answered(&l->sinks, result);
+		if (result->owner == l->confirm)
+			confirm_answered(l->confirm, result);
+		else
+			sinks_answered(&l->sinks, result);
 	while ((job = workers_done(l->workers)) != NULL) {
 		if (job->owner == &l->enter)
 			enter_counted(&l->enter);

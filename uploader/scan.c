@@ -12,10 +12,6 @@
 #include "common/buf.h"
 #include "common/xalloc.h"
 
-#define STRANGERS_MAX                                                                              \
-	100 /* reported; a directory full of foreign files is not listed in the log                \
-	     */
-
 int
 scan_open(struct scan *s, struct spool *sp, struct err *e)
 {
@@ -42,9 +38,6 @@ scan_close(struct scan *s)
 {
 	if (s->inotify >= 0)
 		close(s->inotify);
-	for (size_t i = 0; i < s->n_strangers; i++)
-		free(s->strangers[i]);
-	free(s->strangers);
 	free(s->names);
 	*s = (struct scan){ .inotify = -1 };
 }
@@ -163,48 +156,4 @@ size_t
 scan_left(const struct scan *s)
 {
 	return s->n - s->at + s->behind;
-}
-
-/* True when the name had not been seen. */
-static bool
-remember_stranger(struct scan *s, const char *name)
-{
-	for (size_t i = 0; i < s->n_strangers; i++)
-		if (strcmp(s->strangers[i], name) == 0)
-			return false;
-	if (s->n_strangers == STRANGERS_MAX)
-		return false;
-	s->strangers =
-	    xgrow(s->strangers, s->n_strangers, &s->strangers_room, sizeof(*s->strangers));
-	s->strangers[s->n_strangers++] = xstrdup(name);
-	return true;
-}
-
-/* A segment is a regular file; a directory, a FIFO or a link of that name is not listed. */
-static bool
-belongs(int dir, const char *name)
-{
-	struct stat st;
-
-	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0 || strcmp(name, "open") == 0)
-		return true;
-	return spool_is_segment(name) &&
-	       (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || S_ISREG(st.st_mode));
-}
-
-int
-scan_strangers(
-    struct scan *s, void (*report)(void *arg, const char *name), void *arg, struct err *e)
-{
-	const struct dirent *d;
-	DIR *dir = open_dir(s, e);
-
-	if (dir == NULL)
-		return -1;
-	while ((d = readdir(dir)) != NULL) {
-		if (!belongs(dirfd(dir), d->d_name) && remember_stranger(s, d->d_name))
-			report(arg, d->d_name);
-	}
-	closedir(dir);
-	return 0;
 }

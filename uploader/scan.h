@@ -24,8 +24,6 @@ struct scan {
 	char (
 	    *names)[SPOOL_NAME_SIZE]; /* of the window, 2 * SCAN_WINDOW of room; taken up to `at` */
 	size_t behind;                /* names that did not fit, at the last reading */
-	size_t n_strangers, strangers_room;
-	char **strangers; /* names in events/ that are no segments, complained about already */
 };
 
 /* Watch the spool. -1 and *e: no inotify. scan_close() takes what scan_open() failed on. */
@@ -45,9 +43,5 @@ int scan_read(
 /* The next name, or NULL. A name may come twice. */
 const char *scan_next(struct scan *s);
 size_t scan_left(const struct scan *s); /* names that are still to come, as far as is known */
-
-/* Report each thing in events/ that is neither a segment (a regular file) nor open/, once. */
-int scan_strangers(
-    struct scan *s, void (*report)(void *arg, const char *name), void *arg, struct err *e);
 
 #endif

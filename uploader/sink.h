@@ -34,6 +34,7 @@ struct outcome { /* what is to be written to the ledger */
 	bool archived;
 	struct ledger_archive archive;
 	bool done, grew, void_; /* of the segment; void: it is no longer what it was */
+	bool held; /* all of it was sent, and a batch waits to be confirmed */
 	uint64_t lost;          /* events that were counted and are not there */
 };
 

@@ -306,7 +306,13 @@ slot_settle(struct slot *t, bool *gone, struct err *e)
 	}
 	if (o->archived && ledger_set_archive(l, t->sink->id, &o->archive, e) < 0)
 		return -1;
-	rc = ledger_advance(l, t->sink->id, t->seg.name, t->batch.end, o->done, o->fates, e);
+	if (o->id[0] != '\0' && o->fates[LEDGER_UPLOADED] > 0 &&
+	    confirm_sent(t->sink->all->env.confirm, t->sink->id, t->seg.name, t->batch.offset,
+		t->batch.end, o->fates[LEDGER_UPLOADED], o->id, e) < 0)
+		return -1;
+	o->held = o->done && confirm_holds(t->sink->all->env.confirm, t->sink->id, t->seg.name);
+	rc = ledger_advance(
+	    l, t->sink->id, t->seg.name, t->batch.end, o->done && !o->held, o->fates, e);
 	*gone = rc > 0;
 	return rc < 0 ? -1 : 0;
 }

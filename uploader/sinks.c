@@ -94,6 +94,8 @@ signals_sink(const struct conf_signals *c, struct conf_sink *out)
 		.api_key = c->api_key,
 		.ca_file = c->ca_file,
 		.uploads = c->uploads,
+		.confirm_batches = c->confirm_batches,
+		.confirm_window_s = c->confirm_window_s,
 	};
 	return c->given && c->api_key != NULL && c->upload_url != NULL;
 }
@@ -168,6 +170,33 @@ add_sink(struct sinks *s, const struct conf_sink *c, int64_t id)
 	return k;
 }
 
+/* Those that want to know what becomes of their batches. */
+static int
+confirm_sinks(
+    struct sinks *s, const struct conf_sink *v, size_t n, const int64_t *ids, struct err *e)
+{
+	struct confirm_target *t = xcalloc(n + 1, sizeof(*t));
+	size_t made = 0;
+	int rc;
+
+	for (size_t i = 0; i < n; i++)
+		if (v[i].type == CONF_SINK_SPARKPOST && v[i].confirm_batches)
+			t[made++] = (struct confirm_target){ .sink = ids[i],
+				.name = v[i].name,
+				.url = v[i].url,
+				.api_key = v[i].api_key,
+				.ca_file = v[i].ca_file,
+				.headers = v[i].headers.v,
+				.n_headers = v[i].headers.n,
+				.window_s = (int64_t)v[i].confirm_window_s,
+				.max_age_s = v[i].max_event_age_s == CONF_UNLIMITED
+				                 ? INT32_MAX
+				                 : (int64_t)v[i].max_event_age_s };
+	rc = confirm_configure(s->env.confirm, t, made, e);
+	free(t);
+	return rc;
+}
+
 int
 sinks_configure(struct sinks *s, const struct conf *conf, struct err *e)
 {
@@ -176,6 +205,8 @@ sinks_configure(struct sinks *s, const struct conf *conf, struct err *e)
 	int64_t *ids = xcalloc(n + 1, sizeof(*ids));
 	int rc = register_sinks(s->env.ledger, v, n, ids, e);
 
+	if (rc == 0)
+		rc = confirm_sinks(s, v, n, ids, e);
 	if (rc == 0) {
 		s->reports = NULL;
 		s->node = conf->node_name;
@@ -362,6 +393,14 @@ count(const struct sink *k, enum slot_stage stage)
 	return n;
 }
 
+/* All of it was sent, and what became of it is not known yet. */
+static bool
+is_held(const struct sink *k, const struct ledger_segment *seg)
+{
+	return seg->offset >= seg->bytes && seg->taken >= seg->events &&
+	       confirm_holds(k->all->env.confirm, k->id, seg->name);
+}
+
 /* More segments into free slots. False: there is one, but it may not go yet. */
 static bool
 fill_slots(struct sink *k)
@@ -382,7 +421,7 @@ fill_slots(struct sink *k)
 		if (!s->env.may_go(s->env.arg, seg.name))
 			return false;
 		k->position = seg.id;
-		if (is_in_slot(k, seg.id))
+		if (is_in_slot(k, seg.id) || is_held(k, &seg))
 			continue;
 		t->seg = seg;
 		t->refusals = 0;

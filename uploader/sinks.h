@@ -12,6 +12,7 @@
 #include "common/ledger.h"
 #include "common/rejected.h"
 #include "common/spool.h"
+#include "uploader/confirm.h"
 #include "uploader/report.h"
 #include "uploader/upload.h"
 #include "uploader/workers.h"
@@ -26,6 +27,7 @@ struct sinks_env { /* what they work with; all of it outlives them */
 	struct upload *up;
 	struct workers *workers;
 	struct rejected *rejected;
+	struct confirm *confirm;
 	struct report *report;
 	/* Is this segment in the index, so that it may go? False: ask again later. */
 	bool (*may_go)(void *arg, const char *segment);

@@ -238,7 +238,8 @@ make_headers(struct transfer *t, const struct upload_request *r)
 
 	for (size_t i = 0; i < r->n_headers; i++)
 		add_header(t, r->headers[i]);
-	add_own(t, r, "Content-Type", "application/x-ndjson");
+	if (!r->get)
+		add_own(t, r, "Content-Type", "application/x-ndjson");
 	if (r->gzip)
 		add_own(t, r, "Content-Encoding", "gzip");
 	add_header(t, "Expect:"); /* none: some endpoints never answer to 100-continue */
@@ -283,9 +284,13 @@ set_transfer(struct transfer *t, const struct upload_request *r)
 	CURLcode rc = CURLE_OK;
 
 	SET(CURLOPT_URL, r->url);
-	SET(CURLOPT_POST, 1L);
-	SET(CURLOPT_POSTFIELDS, r->body.p); /* not copied */
-	SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len);
+	if (r->get) {
+		SET(CURLOPT_HTTPGET, 1L);
+	} else {
+		SET(CURLOPT_POST, 1L);
+		SET(CURLOPT_POSTFIELDS, r->body.p); /* not copied */
+		SET(CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)r->body.len);
+	}
 	SET(CURLOPT_HTTPHEADER, t->headers);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
@@ -333,7 +338,7 @@ upload_start(struct upload *u, const struct upload_request *r, struct err *e)
 
 	t->upload = u;
 	t->result.owner = r->owner;
-	buf_init(&t->result.body, UPLOAD_ANSWER_MAX);
+	buf_init(&t->result.body, r->answer_max > 0 ? r->answer_max : UPLOAD_ANSWER_MAX);
 	if (begin(u, t, r, e) < 0) {
 		transfer_free(t);
 		return -1;
@@ -402,7 +407,7 @@ finish(struct transfer *t, CURLcode code)
 		    "http:// goes to this host only, and this is %s: use https://", t->refused);
 	else if (t->too_long)
 		err_text(&r->error, 0, "the answer has more than %zu bytes, or %zu of headers",
-		    UPLOAD_ANSWER_MAX, UPLOAD_HEADER_MAX);
+		    t->result.body.max, UPLOAD_HEADER_MAX);
 	else
 		err_text(&r->error, (int)os_errno, "%s",
 		    t->curl_error[0] != '\0' ? t->curl_error : curl_easy_strerror(code));

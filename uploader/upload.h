@@ -29,6 +29,8 @@ struct upload_request { /* the body is borrowed until the result is taken; the r
 	const char *const *headers; /* "Name: value", before our own of the same name */
 	size_t n_headers;
 	bool gzip;
+	bool get;          /* ask, without a body, instead of POST */
+	size_t answer_max; /* bytes of the answer's body; 0: UPLOAD_ANSWER_MAX */
 	struct slice body;
 	void *owner; /* comes back in the result */
 };
@@ -48,7 +50,7 @@ struct upload;
 struct upload *upload_open(struct err *e);
 void upload_close(struct upload *u); /* gives up what is under way; does not wait for DNS */
 
-/* Begin a POST. -1 and *e: a URL that is none, no such ca-file; there will be no result. */
+/* Begin a POST or GET. -1 and *e: a URL that is none, no such ca-file; there will be no result. */
 int upload_start(struct upload *u, const struct upload_request *r, struct err *e);
 size_t upload_busy(const struct upload *u); /* how many are under way */
 
