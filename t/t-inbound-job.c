@@ -704,6 +704,38 @@ run_early(int64_t at_s)
 	buf_free(&line);
 }
 
+/* ---- one that can't go on ---- */
+
+static void
+run_stuck(int64_t at_s)
+{
+	struct seen s = { .n = 0 };
+	struct world w;
+	struct buf bytes;
+	char name[INBOUND_NAME_SIZE], other[INBOUND_NAME_SIZE];
+	bool onward;
+	int fd;
+
+	if (!ok(open_world(&w, "", " deliver-matched-email yes\n", at_s), "stuck: open %s", e.text))
+		exit(1);
+	buf_init(&bytes, 1 << 20);
+	fd = onward_dir(w.sp, &e);
+	capture(w.sp, "x@bounces.example", DSN("a@x.example", SEAL(1)), name);
+	file_read(spool_inbound_fd(w.sp), name, &bytes, &e);
+	file_replace(fd, name, buf_slice(&bytes), 0640, &e);
+	capture(w.sp, "x@bounces.example", DSN("b@x.example", SEAL(2)), other);
+	for (int i = 0; i < 10; i++)
+		inbox_step(w.inbox, &onward);
+	ok(spooldir_entries(spool_inbound_fd(w.sp)) == 3 &&
+		faccessat(spool_inbound_fd(w.sp), name, F_OK, 0) == 0,
+	    "one that is in onward/ already stays, the other goes");
+	stop_world(&w);
+	ok(events_of(w.sp, note, &s) == 2, "both have their event");
+	close_world(&w);
+	close(fd);
+	buf_free(&bytes);
+}
+
 /* ---- a disk that takes nothing ---- */
 
 static void
@@ -773,6 +805,7 @@ main(void)
 	run_again(at_s);
 	run_broken(at_s);
 	run_early(at_s);
+	run_stuck(at_s);
 	run_full(at_s);
 	dkim_key_close(key);
 	spooldir_remove(dir);

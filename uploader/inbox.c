@@ -391,12 +391,19 @@ end_batch(struct inbox *in, struct err *e)
 	return 0;
 }
 
+/* One that can't be moved stays for a while; it does not keep the others waiting. */
 static int
 goes_on(struct inbox *in, struct item *it, const struct onward_order *order, struct err *e)
 {
-	if (end_batch(in, e) < 0 ||
-	    onward_put(spool_inbound_fd(in->sp), in->onward_dir, it->name, order, e) < 0)
+	struct err why;
+
+	if (end_batch(in, e) < 0)
 		return -1;
+	if (onward_put(spool_inbound_fd(in->sp), in->onward_dir, it->name, order, &why) < 0) {
+		log_error("%s stays in inbound: %s", it->name, why.text);
+		it->stays = true;
+		return 0;
+	}
 	it->done = true;
 	in->put = true;
 	in->counts.onward++;
