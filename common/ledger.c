@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -290,6 +291,29 @@ prepare(struct ledger *l, struct err *e)
 	return 0;
 }
 
+/*
+ * As much as a large blob takes: it stays allocated, in the log, which is kept, and as free
+ * pages in the database. Without it the ledger works as well, until the disk is full.
+ */
+static void
+make_room(struct ledger *l, const char *path)
+{
+	struct stat st = { 0 };
+	struct buf wal;
+	int on = 1;
+
+	sqlite3_file_control(l->db, NULL, SQLITE_FCNTL_PERSIST_WAL, &on);
+	buf_init(&wal, BUF_NO_LIMIT);
+	buf_printf(&wal, "%s-wal", path);
+	if (stat(buf_str(&wal), &st) < 0 || st.st_size < LEDGER_ROOM) {
+		if (exec(l, "CREATE TABLE room (b BLOB)", NULL) == 0 &&
+		    exec(l, "INSERT INTO room VALUES (zeroblob(2097152))", NULL) == 0)
+			exec(l, "PRAGMA wal_checkpoint(RESTART)", NULL);
+		exec(l, "DROP TABLE IF EXISTS room", NULL);
+	}
+	buf_free(&wal);
+}
+
 static int
 open_file(struct ledger *l, const char *path, bool *missing, struct err *e)
 {
@@ -311,10 +335,15 @@ open_file(struct ledger *l, const char *path, bool *missing, struct err *e)
 		/* What follows a commit, such as an unlink, relies on it. */
 		"PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;"
 		"PRAGMA temp_store = MEMORY; PRAGMA cache_size = -4000;"
-		"PRAGMA wal_autocheckpoint = 1000; PRAGMA journal_size_limit = 8388608",
+		/* Of 4096 bytes each, less than LEDGER_ROOM: so it begins again in front. */
+		"PRAGMA wal_autocheckpoint = 400; PRAGMA journal_size_limit = -1",
 		e) < 0)
 		return -1;
-	return make_tables(l, e) < 0 ? -1 : prepare(l, e);
+	if (make_tables(l, e) < 0)
+		return -1;
+	if (l->writer)
+		make_room(l, path);
+	return prepare(l, e);
 }
 
 struct ledger *

@@ -20,6 +20,9 @@
  * ledger_forget() takes its row. A crash in between leaves a gone segment with its file:
  * ledger_gone() lists those, which are never sent again.
  *
+ * A full disk must not keep what would make room from being written down: the database and its
+ * write-ahead log have LEDGER_ROOM bytes of room from the start, and keep them.
+ *
  * One process writes (the uploader holds the spool's lock), from one thread; others may
  * read. Each call that changes something belongs between ledger_begin() and
  * ledger_commit(), or is a transaction of its own.
@@ -34,6 +37,7 @@
 #include "common/spool.h"
 
 #define LEDGER_NAME "ledger.db"
+#define LEDGER_ROOM (2 << 20)
 
 struct ledger;
 

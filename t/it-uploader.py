@@ -1264,6 +1264,47 @@ def t_no_names():
     e.close()
 
 
+def t_disk_full():
+    """With not a byte left in the spool what has been taken is written down, and makes room."""
+    e = Endpoint(usual=answer(503, ""))
+    u = Uploader(e.url(), start=False, verbose=False)
+    shutil.rmtree(u.spool)
+    os.mkdir(u.spool)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", u.spool],
+                      capture_output=True).returncode != 0:
+        ok(True, "# SKIP nothing can be mounted here")
+        return
+    try:
+        os.makedirs(u.open)
+        u.start()
+        ok(u.says("Discovered 0 files"), "at work", u.text())
+        n = 0
+        try:
+            while True:
+                u.put("".join("event %d-%d\n" % (n, m) for m in range(100)))
+                n += 1
+        except OSError:
+            pass
+        fill = os.open(os.path.join(u.spool, "putting"), os.O_WRONLY | os.O_APPEND)
+        try:
+            while os.write(fill, b"x" * 512):
+                pass
+        except OSError:
+            pass
+        os.close(fill)
+        ok(wait(lambda: len(e.seen) > 2), "the disk is full with %d segments" % n, u.text())
+        e.usual = taken
+        ok(u.empty(30), "all of them go", u.text())
+        want = {"event %d-%d" % (k, m) for k in range(n) for m in range(100)}
+        ok(set("".join(e.texts()).split("\n")) >= want, "nothing is missing")
+        ok(u.fates() == {"signals": (100 * n, 100 * n, 0, 0, 0, 0)}, "the ledger", u.fates())
+        u.stop()
+    finally:
+        u.stop(signal.SIGKILL)
+        subprocess.run(["umount", "-l", u.spool], capture_output=True)
+    e.close()
+
+
 def main():
     global top
     if not os.access(PROGRAM, os.X_OK):

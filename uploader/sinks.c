@@ -166,6 +166,7 @@ add_sink(struct sinks *s, const struct conf_sink *c, int64_t id)
 	k->id = id;
 	k->conf = *c;
 	k->leaving = false;
+	k->position = 0;
 	k->max_bytes = BATCH_BYTES;
 	return k;
 }
