@@ -41,38 +41,49 @@ put_domain_classes(const struct conf *c, FILE *out)
 	buf_free(&text);
 }
 
+/* One list: plain addresses into a class, expressions into maps numbered from `n`. Returns the next number. */
 static unsigned
-put_address_maps(const struct conf *c, FILE *out)
+put_addresses(const struct conf_addresses *list, const char *class, const char *map, unsigned n,
+    FILE *out)
 {
-	const struct conf_addresses *lists[] = { &c->relay_addresses, &c->bounce.addresses,
-		&c->feedback.addresses };
 	struct buf posix;
-	unsigned n = 0;
 
 	buf_init(&posix, BUF_NO_LIMIT);
-	fputs("# relay-address, and the addresses of the processors' address lists\n", out);
-	for (size_t k = 0; k < COUNT(lists); k++)
-		for (size_t i = 0; i < lists[k]->n; i++) {
-			const struct conf_address *a = &lists[k]->v[i];
+	for (size_t i = 0; i < list->n; i++) {
+		const struct conf_address *a = &list->v[i];
 
-			if (a->text != NULL && strchr(a->text, '@') == NULL)
-				continue;
-			if (a->text != NULL && m4_is_plain(a->text))
-				fprintf(out, "C{SPAddr}%s\n", a->text);
-			else if (a->regex != NULL && m4_posix_regex(regex_source(a->regex), &posix))
-				fprintf(out, "Ksprcpt%u regex -a@OK %s\n", n++, buf_str(&posix));
-			else
-				fprintf(out,
-				    "# not mapped (%s:%u), sendmail has POSIX expressions only; "
-				    "mail "
-				    "for it from those who may not\n"
-				    "# relay is refused at DATA: %s\n",
-				    a->at.file, a->at.line,
-				    a->text != NULL ? "an address with odd signs"
-						    : "an expression");
-		}
+		if (a->text != NULL && strchr(a->text, '@') == NULL)
+			continue;
+		if (a->text != NULL && m4_is_plain(a->text))
+			fprintf(out, "C{%s}%s\n", class, a->text);
+		else if (a->regex != NULL && m4_posix_regex(regex_source(a->regex), &posix))
+			fprintf(out, "K%s%u regex -a@OK %s\n", map, n++, buf_str(&posix));
+		else
+			fprintf(out,
+			    "# not mapped (%s:%u), sendmail has POSIX expressions only; mail for it "
+			    "from those who may not\n"
+			    "# relay is refused at DATA: %s\n",
+			    a->at.file, a->at.line,
+			    a->text != NULL ? "an address with odd signs" : "an expression");
+	}
 	buf_free(&posix);
 	return n;
+}
+
+static void
+put_onward_class(const struct conf *c, FILE *out)
+{
+	const struct conf_texts *lists[] = { &c->bounce.forward_unmatched_to,
+		&c->bounce.forward_errors_to, &c->feedback.forward_unmatched_to,
+		&c->feedback.forward_errors_to };
+
+	fputs("# forward-unmatched-to, forward-errors-to: the uploader may send there, from this "
+	      "host\n",
+	    out);
+	for (size_t k = 0; k < COUNT(lists); k++)
+		for (size_t i = 0; i < lists[k]->n; i++)
+			if (m4_is_plain(lists[k]->v[i]))
+				fprintf(out, "C{SPOnward}%s\n", lists[k]->v[i]);
 }
 
 /* Specific networks first: the first hit counts. */
@@ -145,7 +156,7 @@ put_client_rules(const struct conf *c, const char *pickup, unsigned n_nets, FILE
 }
 
 static void
-put_recipient_rules(unsigned n_patterns, FILE *out)
+put_recipient_rules(unsigned n_patterns, unsigned n_reports, FILE *out)
 {
 	fputs("# Is this recipient ours? One that asks to be passed on is not.\n"
 	      "SSPGuardRcpt\n"
@@ -159,9 +170,14 @@ put_recipient_rules(unsigned n_patterns, FILE *out)
 	      "R$+ < @ $+ . $={SPSub} >\t$@ OK\n"
 	      "R$-\t\t\t$@ OK\n"
 	      "R$+ < @ $+ >\t\t$: $1 @ $2\n"
-	      "R$={SPAddr}\t\t$@ OK\n",
+	      "R$={SPAddr}\t\t$@ OK\n"
+	      "R$={SPReport}\t\t$@ OK\n",
 	    out);
 	put_map_rules("sprcpt", n_patterns, out);
+	put_map_rules("sprep", n_reports, out);
+	fputs("R$={SPOnward}\t\t$: $1 $| $&{client_addr}\n"
+	      "R$* $| 127. $*\t\t$@ OK\n",
+	    out);
 	fputs("R$*\t\t\t$@ NO\n", out);
 }
 
@@ -191,10 +207,30 @@ put_guard_rules(FILE *out)
 	    out);
 }
 
+/* What sendmail would look for among its own users, and refuse before the milter is asked. */
+static void
+put_rule_0(unsigned n_reports, FILE *out)
+{
+	fputs("\nLOCAL_RULE_0\n"
+	      "# host-names that relay-domain or an address-list names are not delivered here.\n"
+	      "R$+ < @ $={SPOn} . > $*\t$#esmtp $@ $2 $: $1 < @ $2 . > $3\n"
+	      "# The processors' addresses in domains of this host are no users; the milter takes\n"
+	      "# what comes for them.\n"
+	      "R$+ < @ $=w . > $*\t$: < $1 @ $2 > $1 < @ $2 . > $3\n"
+	      "R< $={SPReport} > $+ < @ $+ . > $*\t$#esmtp $@ $3 $: $2 < @ $3 . > $4\n",
+	    out);
+	for (unsigned i = 0; i < n_reports; i++)
+		fprintf(out,
+		    "R< $+ > $+ < @ $+ . > $*\t$: < $(sprep%u $1 $: $1 $) > $2 < @ $3 . > $4\n"
+		    "R< @ OK > $+ < @ $+ . > $*\t$#esmtp $@ $2 $: $1 < @ $2 . > $3\n",
+		    i);
+	fputs("R< $+ > $+ < @ $+ . > $*\t$: $2 < @ $3 . > $4\n", out);
+}
+
 void
 relay_sendmail_put(const struct conf *c, const char *pickup, FILE *out)
 {
-	unsigned n_patterns, n_nets;
+	unsigned n_patterns, n_reports, n_nets;
 
 	fputs(
 	    "\ndnl The relay rule has two holders. At RCPT the milter has the word (its refusal "
@@ -210,14 +246,15 @@ relay_sendmail_put(const struct conf *c, const char *pickup, FILE *out)
 	    "Ksparith arith\n",
 	    out);
 	put_domain_classes(c, out);
-	n_patterns = put_address_maps(c, out);
+	fputs("# relay-address, and the addresses of the processors' address lists\n", out);
+	n_patterns = put_addresses(&c->relay_addresses, "SPAddr", "sprcpt", 0, out);
+	n_reports = put_addresses(&c->bounce.addresses, "SPReport", "sprep", 0, out);
+	n_reports = put_addresses(&c->feedback.addresses, "SPReport", "sprep", n_reports, out);
+	put_onward_class(c, out);
 	n_nets = put_client_maps(c, out);
-	fputs("\nLOCAL_RULE_0\n"
-	      "# host-names that relay-domain or an address-list names are not delivered here.\n"
-	      "R$+ < @ $={SPOn} . > $*\t$#esmtp $@ $2 $: $1 < @ $2 . > $3\n"
-	      "\nLOCAL_RULESETS\n",
-	    out);
+	put_rule_0(n_reports, out);
+	fputs("\nLOCAL_RULESETS\n", out);
 	put_client_rules(c, pickup, n_nets, out);
-	put_recipient_rules(n_patterns, out);
+	put_recipient_rules(n_patterns, n_reports, out);
 	put_guard_rules(out);
 }

@@ -8,12 +8,13 @@
 sendmail_need
 
 it_begin sm
-p25=$(it_port) p587=$(it_port) sink=$(it_port) milter=$(it_port)
+p25=$(it_port) p587=$(it_port) sink=$(it_port)
 conf=$D/signalpost.conf
 it_certificate "$D/tls.pem" mail.example.com
 it_rsa_key "$D/rsa.pem"
 (umask 077 && openssl genpkey -algorithm ed25519 -out "$D/ed.pem" 2>/dev/null)
-mkdir "$D/keys" "$D/spool"
+mkdir "$D/keys" "$D/spool" "$D/milter"
+socket=$D/milter/m.sock
 say() { python3 "$src/t/lib/say.py" "$@" 2>&1; }
 
 cat >"$conf" <<END
@@ -54,6 +55,13 @@ relay-address abuse@one.example
 relay-address /^x-.*@(two|three)\.example\$/
 domain-key s1,example.com,$D/rsa.pem
 domain-key s2,example.com,$D/ed.pem
+<bounce-processor>
+    <address-list>
+        domain bounces.example.com
+        address returned@mail.example.com
+        address /^back-.*@mail\.example\.com\$/
+    </address-list>
+</bounce-processor>
 <virtual-mta only>
     smtp-source-host 127.0.0.1 helo.example.com
 </virtual-mta>
@@ -72,7 +80,7 @@ domain-key s2,example.com,$D/ed.pem
     customer-id 1
 </signals>
 <milter>
-    socket inet:$milter@127.0.0.1
+    socket unix:$socket
     user ""
 </milter>
 <spool>
@@ -126,8 +134,8 @@ has "without the milter: 451 at MAIL" "$out" "$from => 451 4.3.2"
 
 # ---- a filter that says yes to everything ----
 
-it_start null "$build/t/null-milter" "inet:$milter@127.0.0.1"
-it_wait 10 it_listens "$milter" || it_bail "the null milter does not start" "$D/logs/null"
+it_start null "$build/t/null-milter" "unix:$socket"
+it_wait 10 test -S "$socket" || it_bail "the null milter does not start" "$D/logs/null"
 denied() { # denied TEXT RCPT...: the client can not have this relayed
 	text=$1
 	shift
@@ -162,11 +170,12 @@ has "a source with always-allow-relaying may relay" "$out" ". => 250"
 it_wait 20 sink_has sink 6
 is "these six, and nothing else, left" "$(sink_count sink)" 6
 it_stop null
+rm -f "$socket"
 
 # ---- the milter: relay rule, refusals ----
 
 it_start milter "$build/signalpost-milter" -c "$conf" -f
-it_wait 15 it_listens "$milter" || it_bail "the milter does not start" "$D/logs/milter"
+it_wait 15 grep -q "listening on" "$D/logs/milter" || it_bail "the milter does not start" "$D/logs/milter"
 out=$(say "$p25" "$hello" "$from" "RCPT TO:<r@foreign.example>" "RCPT TO:<r4@relay.example>" DATA . QUIT)
 # sendmail puts the address before every reply to RCPT but 551.
 has "relaying is refused at RCPT by the milter's words" "$out" \
@@ -266,6 +275,21 @@ it_wait 60 sink_has sink $((n + lines)) || fail "all of $lines messages arrive" 
 # shellcheck disable=SC2046 # names without blanks
 verified "$lines address headers" $(find "$D/sink" -name '*.eml' | sort | tail "-$lines")
 
+# ---- reports ----
+
+n=$(sink_count sink)
+out=$(say "$p25" "$hello" "MAIL FROM:<>" "RCPT TO:<x@bounces.example.com>" "RCPT TO:<returned@mail.example.com>" \
+	"RCPT TO:<back-1@mail.example.com>" "RCPT TO:<r6@relay.example>" DATA . QUIT)
+has "reports are taken, also for addresses in the host's own domain" "$out" ". => 250"
+arrived $((n + 1))
+has "the ordinary recipient gets the message" "$env" '"r6@relay.example"'
+hasnt "and no other does" "$env" 'bounces.example.com'
+out=$(say "$p25" "$hello" "MAIL FROM:<>" "RCPT TO:<y@bounces.example.com>" DATA . QUIT)
+has "a report alone is taken too" "$out" ". => 250"
+is "reports are captured" "$(find "$D/spool/inbound" -type f -name '*.eml' 2>/dev/null | wc -l | tr -d ' ')" "2"
+it_wait 20 sendmail_empty mta
+is "and go nowhere else" "$(sink_count sink)" $((n + 1))
+
 # ---- what programs on this host submit ----
 
 n=$(sink_count sink)
@@ -284,13 +308,14 @@ python3 "$src/t/lib/clients.py" "$sm_pickup" half "$D/go" >"$D/half" 2>&1 &
 half=$!
 it_wait 10 test -f "$D/go.sent"
 it_stop milter KILL
+: >"$D/logs/milter"
 : >"$D/go"
 wait "$half"
 has "killed in mid-message: the client is told to try again" "$(cat "$D/half")" "451 4."
 out=$(say "$p25" "$hello" "$from")
 has "killed: a new message waits at its sender" "$out" "$from => 451 4.3.2"
 it_start milter "$build/signalpost-milter" -c "$conf" -f
-it_wait 15 it_listens "$milter" || it_bail "the milter does not start again" "$D/logs/milter"
+it_wait 15 grep -q "listening on" "$D/logs/milter" || it_bail "the milter does not start again" "$D/logs/milter"
 out=$(say "$p25" "$hello" "$from" "RCPT TO:<r5@relay.example>" DATA . QUIT)
 has "up again: mail flows" "$out" ". => 250"
 it_stop milter
@@ -302,7 +327,7 @@ import collections, json, sys
 n = collections.Counter()
 for line in sys.stdin:
     e = json.loads(line)["msys"]["message_event"]
-    n[e["type"], e["rcpt_to"], e.get("campaign_id"), e["msg_from"]] += 1
+    n[e["type"], e["rcpt_to"], e.get("campaign_id"), e.get("msg_from")] += 1
 for key in sorted(n, key=str):
     if key[1] != "x@far.example":
         print(n[key], *key)
@@ -311,6 +336,7 @@ is "events: one reception each recipient that was accepted, and no other" "$(cat
 2 reception bob@far.example spring_sale! a@bounces.example.com
 1 reception r4@relay.example None a@bounces.example.com
 1 reception r5@relay.example None a@bounces.example.com
+1 reception r6@relay.example None None
 1 reception w@foreign.example spring_sale! a@bounces.example.com
 1 reception w@foreign.example None cron@mail.example.com
 $lines"

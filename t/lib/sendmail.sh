@@ -93,7 +93,8 @@ sendmail_make() { # sendmail_make NAME CONF HOP-PORT...: $sm_more has further .m
 		sm_run makemap -C /dev/null hash "$sm_etc/$sm_map.db" <"$sm_etc/$sm_map" || it_bail "makemap fails"
 	done
 	# "@" says that the aliases are complete; sendmail waits for it.
-	echo '@ @' | sm_run makemap -C /dev/null hash "$sm_etc/aliases.db" || it_bail "makemap fails"
+	# "nowhere" is a local delivery that leaves nothing.
+	printf '@ @\nnowhere /dev/null\n' | sm_run makemap -C /dev/null hash "$sm_etc/aliases.db" || it_bail "makemap fails"
 	{
 		sm_debian sendmail.mc "$sm_etc" | sed -e '/greet_pause/d' -e "/^MAILER_DEFINITIONS/i\\
 include(\`$sm_etc/signalpost.m4')dnl\\
