@@ -504,6 +504,9 @@ sendmail_attempt(struct maillog_line *m, struct slice rest)
 	size_t stat = rest.len;
 
 	m->to = (struct slice){ rest.p + 3, end - 3 };
+	/* A list too long for one line goes on in the next. */
+	if (m->to.len > 7 && slice_eq(slice_skip(m->to, m->to.len - 7), SLICE_LIT(" [more]")))
+		m->to.len -= 7;
 	m->via = MAILLOG_NOWHERE; /* until a mailer is named */
 	rest = slice_skip(rest, end + 2);
 	while (rest.len > 0) {
@@ -530,6 +533,11 @@ sendmail_attempt(struct maillog_line *m, struct slice rest)
 			m->relay = slice_head(value, blank);
 			if (m->relay.len > 0 && m->relay.p[m->relay.len - 1] == '.')
 				m->relay.len--;
+		} else if (slice_eq(key, SLICE_LIT("ctladdr"))) {
+			/* "<list@x> (8/0)": the recipient that an alias made this one of */
+			m->orig_to = value;
+			if (!take_path(&value, &m->orig_to))
+				m->orig_to = slice_head(value, slice_find(value, ' '));
 		} else if (slice_eq(key, SLICE_LIT("mailer")))
 			set_mailer(m, value);
 		else if (slice_eq(key, SLICE_LIT("delay")))

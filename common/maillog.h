@@ -59,7 +59,8 @@ struct maillog_line {
 	enum maillog_status status;
 	enum maillog_via via;
 	struct slice to;        /* Postfix: the address; sendmail: the list, see maillog_rcpt() */
-	struct slice orig_to;   /* Postfix: the recipient before it was rewritten; or empty */
+	struct slice orig_to;   /* the recipient before it was rewritten, or empty; with sendmail
+	                         * that may be the sender of a local submission too */
 	struct slice relay, ip; /* host name and address of who was talked to, or empty; ip of
 				 * who failed to authenticate too */
 	struct slice dsn;       /* "5.1.1" */

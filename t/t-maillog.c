@@ -231,7 +231,7 @@ static const struct {
 	{ SM("6AM6g557030850: to=<r1@x>, ctladdr=<a@b> (0/0), delay=5+00:00:03, xdelay=00:00:00, "
 	     "mailer=esmtp, pri=1, relay=h. [192.0.2.7], dsn=4.3.0, reply=450 4.3.0 Error, later, "
 	     "stat=no, stat=Deferred: 450 4.3.0 Error, later"),
-	    MAILLOG_DEFERRED, MAILLOG_REMOTE, "<r1@x>", "", "h", "192.0.2.7", "4.3.0",
+	    MAILLOG_DEFERRED, MAILLOG_REMOTE, "<r1@x>", "a@b", "h", "192.0.2.7", "4.3.0",
 	    "450 4.3.0 Error, later", 432003000 },
 	{ SM("6AM6g557030850: to=<r1@x>, delay=00:00:00, xdelay=00:00:00, mailer=esmtp, pri=1, "
 	     "relay=[127.0.0.1], dsn=4.0.0, stat=Deferred: Connection refused by [127.0.0.1]"),

@@ -118,6 +118,17 @@ static const struct {
 		"452 "
 		"4.2.2 Mailbox full, later)",
 		"inband d@x 0 9000 - 554 24 554 5.4.7 [internal] message timeout" } },
+	{ "sendmail: a list that goes on in the next line",
+	    { SM("58", "6AM6g557030850: to=<c@x> [more], delay=00:00:08, xdelay=00:00:00, mailer=esmtp, "
+		       "pri=1, relay=mx.x. [192.0.2.1], dsn=2.0.0, stat=Sent (Ok)"),
+		SM("58", "6AM6g557030850: to=<d@x>, delay=00:00:08, xdelay=00:00:00, mailer=esmtp, "
+			 "pri=1, relay=mx.x. [192.0.2.1], dsn=2.0.0, stat=Sent (Ok)") },
+	    { "delivery c@x 0 8000 192.0.2.1", "delivery d@x 0 8000 192.0.2.1" } },
+	{ "sendmail: an alias to a file has its end, and is not too late with the others",
+	    { SM("52", "6AM6g557030850: to=/dev/null, ctladdr=<c@x> (8/0), delay=00:00:00, "
+		       "xdelay=00:00:00, mailer=*file*, pri=1, dsn=2.0.0, stat=Sent"),
+		SM("59", "6AM6g557030850: 6AM6g557030851: DSN: Cannot send message for 5 days") },
+	    { "inband d@x 0 9000 - 554 24 554 5.4.7 [internal] message timeout" } },
 	{ "refused by a later filter",
 	    { AT("50",
 		  "cleanup[1]: AAAA01: milter-reject: END-OF-MESSAGE from x[1.2.3.4]: 5.7.1 no; "

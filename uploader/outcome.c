@@ -219,7 +219,13 @@ static int
 find(struct outcome *o, const struct maillog_line *m, struct slice rcpt, int64_t at_us,
     struct index_message *msg, struct err *e)
 {
-	return index_find(o->ix, m->queue_id, rcpt, INDEX_FIRST, at_us / 1000000 + AHEAD_S, msg, e);
+	int64_t until_s = at_us / 1000000 + AHEAD_S;
+	int rc = index_find(o->ix, m->queue_id, rcpt, INDEX_FIRST, until_s, msg, e);
+
+	/* Behind an alias sendmail names the new recipient first, the one that we know in ctladdr=. */
+	if (rc == 0 && m->mta == MAILLOG_SENDMAIL && m->orig_to.len > 0)
+		rc = index_find(o->ix, m->queue_id, m->orig_to, INDEX_FIRST, until_s, msg, e);
+	return rc;
 }
 
 static int
