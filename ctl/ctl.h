@@ -12,6 +12,7 @@
 
 int cmd_check(int argc, char **argv);
 int cmd_directives(int argc, char **argv);
+int cmd_doctor(int argc, char **argv);
 int cmd_events(int argc, char **argv);
 int cmd_explain(int argc, char **argv);
 int cmd_genkey(int argc, char **argv);

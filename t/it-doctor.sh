@@ -1,0 +1,106 @@
+#!/bin/sh
+# signalpost doctor: nothing to say while all runs; each thing that fails has a line and a
+# remedy.
+# shellcheck source=t/lib/it.sh disable=SC2154
+. "${srcdir:-.}/t/lib/it.sh"
+it_need postfix postconf python3
+
+it_begin doctor
+port=$(it_port) collector=$(it_port) tracker=$(it_port)
+conf=$D/signalpost.conf
+etc=$D/mta/etc
+socket=$D/mta/q/signalpost/milter.sock
+signalpost=$build/signalpost
+it_rsa_key "$D/key.pem"
+mkdir "$D/keys" "$D/spool"
+cat >"$conf" <<END
+host-name mail.example.com
+smtp-listener 127.0.0.1:$port
+relay-domain relay.example
+domain-key s1,sender.example,$D/key.pem
+<signals>
+    api-key 0123456789abcdef0123456789abcdef01234567
+    upload-url http://127.0.0.1:$collector/api/v1/ingest/events
+    engagement-tracking sparkpost
+    tracking-domain track.example.com
+</signals>
+<milter>
+    socket unix:$socket
+    user ""
+</milter>
+<spool>
+    directory $D/spool
+</spool>
+<token-keys>
+    directory $D/keys
+</token-keys>
+<collector>
+    listen 127.0.0.1:$collector
+    database $D/collector.db
+    user ""
+</collector>
+<tracker>
+    listen 127.0.0.1:$tracker
+    user ""
+</tracker>
+<mail-log>
+    file $D/mail.log
+</mail-log>
+END
+: >"$D/mail.log"
+"$signalpost" genkey token "$D/keys" >/dev/null 2>&1
+postfix_make mta
+"$signalpost" mta-config postfix --apply "$etc" --yes -c "$conf" >"$D/logs/apply" 2>&1 ||
+	it_bail "it can't be set up" "$D/logs/apply"
+mkdir -p "$(dirname "$socket")"
+chgrp postfix "$(dirname "$socket")"
+chmod 2750 "$(dirname "$socket")"
+start() { it_start "$1" "$build/signalpost-$1" -c "$conf" -f; }
+start milter
+start collector
+start tracker
+it_wait 15 test -S "$socket" || it_bail "the milter does not start" "$D/logs/milter"
+it_wait 15 it_listens "$collector" || it_bail "the collector does not start" "$D/logs/collector"
+it_wait 15 it_listens "$tracker" || it_bail "the tracker does not start" "$D/logs/tracker"
+
+doctor() { # output and status
+	touch -t 200001010000 "$etc/main.cf" # Postfix waits before it reads a younger one
+	out=$("$signalpost" doctor --postfix "$etc" -c "$conf" 2>&1)
+	rc=$?
+}
+ill() { # ill TEXT WANTED: found, with a remedy
+	doctor
+	is "$1: exit status" "$rc" 1
+	has "$1" "$out" "$2"
+}
+doctor
+is "all is well: exit status" "$rc" 0
+hasnt "all is well" "$out" "problem:"
+[ "$rc" = 0 ] || printf '%s\n' "$out" | sed 's/^/# /'
+has "the milter" "$out" "ok: milter: answers"
+has "the MTA" "$out" "ok: MTA: Postfix in $etc"
+has "the collector" "$out" "takes the api-key"
+has "the tracker" "$out" "ok: tracker: answers at 127.0.0.1:$tracker"
+
+postconf -c "$etc" -e enable_long_queue_ids=no
+ill "a setting of Postfix" "wrong: enable_long_queue_ids = no"
+postconf -c "$etc" -e enable_long_queue_ids=yes
+sed -i 's/^    api-key 0/    api-key 1/' "$conf"
+ill "a key that the collector does not take" "does not take the api-key (401)
+	api-key in <signals>"
+sed -i 's/^    api-key 1/    api-key 0/' "$conf"
+it_stop collector
+ill "no collector" "systemctl restart signalpost-collector"
+it_stop tracker
+ill "no tracker" "problem: tracker: nobody listens at 127.0.0.1:$tracker"
+it_stop milter KILL
+ill "no milter" "problem: milter: nobody listens at $socket
+	systemctl restart signalpost-milter"
+rm "$D/mail.log"
+ill "no log" "problem: mail log: $D/mail.log: there is no such file"
+echo >"$D/key.pem"
+ill "a bad DKIM key" "problem: DKIM keys: $conf:4: domain-key:"
+echo 'no-such-thing 1' >>"$conf"
+"$signalpost" doctor -c "$conf" >"$D/logs/doctor" 2>&1
+is "a bad configuration: exit status" $? 78
+it_done
