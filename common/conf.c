@@ -1104,10 +1104,11 @@ check_sink(struct builder *b, const struct conf_sink *k)
 {
 	bool file = k->type == CONF_SINK_FILE;
 
-	if (strcmp(k->name, "signals") == 0)
+	if (slice_eqi(slice_str(k->name), SLICE_LIT("signals")))
 		return fail(b, k->at, "<sink signals>: that is upload-url's in <signals>");
 	if (strlen(k->name) > SINK_NAME_MAX ||
-	    strspn(k->name, "abcdefghijklmnopqrstuvwxyz0123456789-_") != strlen(k->name))
+	    strspn(k->name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_") !=
+		strlen(k->name))
 		return fail(b, k->at, "<sink %s>: a name has %d letters, digits, - and _ at most",
 		    k->name, SINK_NAME_MAX);
 	if (k->type == CONF_SINK_NONE)

@@ -203,7 +203,7 @@ struct conf_signals { /* <signals>, old name <sparkpost-analytics> */
 enum conf_sink_type { CONF_SINK_NONE, CONF_SINK_SPARKPOST, CONF_SINK_HTTP, CONF_SINK_FILE };
 
 struct conf_sink { /* <sink NAME> */
-	const char *name; /* lower case; never "signals", which is upload-url's */
+	const char *name; /* never "signals", which is upload-url's */
 	struct conf_at at;
 	enum conf_sink_type type;
 	bool required;		  /* segments wait for it; default yes */

@@ -770,10 +770,10 @@ def t_stop():
         ok(u.stop(how) == 0 and time.monotonic() - began < 2, "signal %d in mid-transfer: at once" % how)
         ok(u.left() == [name], "and the segment stays")
         e.close()
-    # A batch of 60 MB to compress.
+    # 60 MB of what is no event.
     e = Endpoint()
     u = Uploader(e.url(), interval="60s", start=False)
-    u.put("0123456789abcde\n" * (60 << 16))
+    u.put("0123456789abcde\n" * (60 << 16), raw=True)
     u.start()
     time.sleep(0.3)
     began = time.monotonic()
