@@ -46,6 +46,7 @@ struct waiting {
 	uint64_t open_bytes;
 	struct ledger_check ledger;
 	bool has_ledger;
+	bool trouble; /* said already */
 };
 
 struct refused {
@@ -162,8 +163,11 @@ read_waiting(const struct spool_view *v, struct waiting *w, struct err *e)
 	ssize_t n;
 	uint64_t budget = READ_BUDGET;
 
-	if (l == NULL && !missing)
-		return -1;
+	/* What is in the directories can be told without it. */
+	if (l == NULL && !missing) {
+		fail(e);
+		w->trouble = true;
+	}
 	n = spool_file_names(v->events, true, &names, e);
 	if (n < 0) {
 		ledger_close(l);
@@ -470,6 +474,8 @@ list(const struct options *opt, const struct spool_view *v)
 		if (!opt->waiting)
 			print_refused(v, &r, max);
 	}
+	if (w.trouble)
+		rc = 1;
 	free_waiting(&w);
 	rejected_free_list(r.list, r.n);
 	return rc;

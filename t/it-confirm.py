@@ -304,6 +304,10 @@ def t_window():
     u.put(line(1))
     ok(u.empty() and u.says("counts as uploaded, unconfirmed"), "no word in time: said", u.text())
     ok(u.counts()["uploaded"] == 1 and len(e.posts) == 1, "and uploaded it stays", u.counts())
+    e.says = lambda batch: SYSTEM
+    name = u.put(line(2))
+    ok(u.empty() and name[:-5] + ".signals.0.json" in u.rejected() and u.counts()["rejected"] == 1,
+       "still an error then: the events are kept in rejected/", u.text())
     u.stop()
     e.close()
 

@@ -99,6 +99,14 @@ def t_empty():
     ok(s.ctl("replay", "--all") == 1 and not os.path.exists(s.dir), "nor by replay", s.err)
 
 
+def t_bad_ledger():
+    s = Spool()
+    s.put("events", "sp1-0000000000000001.json", line(1))
+    s.put("", "ledger.db", b"SQLite format 3\0" + b"\xff" * 5000)
+    ok(s.ctl("events") == 1 and "waiting: 1 segments, 1 events" in s.out and "ledger" in s.err,
+       "a ledger that can't be read: the rest is told", s.out, s.err)
+
+
 def t_usage():
     s = Spool()
     for args in (("events", "-n", "0"), ("events", "-n", "x"), ("events", "--waiting", "--rejected"),
@@ -249,7 +257,7 @@ def t_owner():
 
 
 try:
-    for test in t_empty, t_usage, t_list, t_show, t_replay, t_kill, t_owner:
+    for test in t_empty, t_bad_ledger, t_usage, t_list, t_show, t_replay, t_kill, t_owner:
         test()
 finally:
     shutil.rmtree(top, ignore_errors=True)

@@ -19,7 +19,7 @@
 #define FIRST_ASK_MS 2000 /* after a batch was taken: nothing is known earlier */
 #define EXPIRE_MS    1000 /* how often the window is looked at */
 #define TODO_MAX     1000 /* more are asked for again, later */
-#define AGAIN_MAX    5    /* times that a batch is sent again */
+#define AGAIN_MAX    50   /* times that a batch is sent again, at growing intervals */
 #define SKEW_S       600  /* the endpoint's clock may be another */
 #define STATUSES_MAX ((size_t)4 << 20)
 
@@ -244,16 +244,21 @@ unconfirmed(struct confirm *c, const struct target *t, const struct ledger_batch
 	const struct todo *todo = find_todo(c, b->id);
 	uint64_t failed = todo != NULL && todo->kind == FETCH ? todo->failed : 0;
 
+	/* It is known not to have them: they are kept here. */
+	if (todo != NULL && todo->kind == AGAIN) {
+		reject_all(c, t, b, todo->error_type);
+		return;
+	}
 	if (failed > 0) {
 		reject(c, t, b, SLICE_LIT(""), "failed validation", SLICE_LIT(""), failed);
 		return;
 	}
 	if (settle(c, b, 0))
 		log_warn(
-		    "%s: nothing is known of batch %s (%s, %llu events) after %lld s%s: it counts "
+		    "%s: nothing is known of batch %s (%s, %llu events) after %lld s: it counts "
 		    "as uploaded, unconfirmed",
 		    t->name, b->batch, b->segment, (unsigned long long)b->events,
-		    (long long)t->window_s, todo != NULL ? " but an error" : "");
+		    (long long)t->window_s);
 }
 
 /* Those whose window has ended. */
@@ -415,6 +420,15 @@ ask(struct confirm *c, struct target *t, int64_t now)
 		end_round(c, t, now);
 }
 
+/* 1 s, 4 s, 16 s ... 17 min, and up to a quarter more. */
+static int64_t
+again_ms(unsigned times)
+{
+	int64_t ms = (int64_t)1000 << (2 * (times < 5 ? times : 5));
+
+	return ms + random_number() % (ms / 4);
+}
+
 static void
 add_todo(
     struct confirm *c, const struct ledger_batch *b, enum kind kind, const struct confirm_status *s)
@@ -426,6 +440,8 @@ add_todo(
 	c->todo = xgrow(c->todo, c->n_todo, &c->todo_room, sizeof(*c->todo));
 	t = &c->todo[c->n_todo++];
 	*t = (struct todo){ .batch = b->id, .sink = b->sink, .kind = kind, .failed = s->failed };
+	if (kind == AGAIN)
+		t->next_ms = clock_mono_ms() + again_ms(b->again);
 	memcpy(t->error_type, s->error_type, sizeof(t->error_type));
 }
 
