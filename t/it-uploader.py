@@ -532,6 +532,7 @@ def t_parts():
     ok(u.empty(30), "413 for more than 9000 bytes", u.text())
     got = "".join(words(r["text"]) for r in e.seen if len(r["text"]) <= 9000)
     ok(got == "".join("event %d\n" % n for n in range(200)), "all arrive, once, in their order", got)
+    ok(len([r for r in e.seen if len(r["text"]) > 9000]) < 10, "the size is found out once", len(e.seen))
     ok(not u.rejected() and u.fates() == {"signals": (200, 200, 0, 0, 0, 0)}, "nothing is lost", u.fates())
     u.stop()
     e.close()

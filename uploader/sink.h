@@ -34,7 +34,7 @@ struct outcome { /* what is to be written to the ledger */
 	bool archived;
 	struct ledger_archive archive;
 	bool done, grew, void_; /* of the segment; void: it is no longer what it was */
-	bool held; /* all of it was sent, and a batch waits to be confirmed */
+	bool held;              /* all of it was sent, and a batch waits to be confirmed */
 	uint64_t lost;          /* events that were counted and are not there */
 };
 
@@ -55,7 +55,8 @@ struct slot {
 	struct ledger_segment seg;
 	uint64_t max_events; /* of a batch: fewer while a bad line is looked for */
 	unsigned refusals;
-	bool sent; /* something of this segment */
+	bool small; /* more than max_events are too many bytes */
+	bool sent;  /* something of this segment */
 	struct batch_ask ask;
 	struct batch batch;
 	struct archive_job archive;

@@ -23,6 +23,7 @@ slot_free_up(struct slot *t)
 	t->stage = SLOT_FREE;
 	t->max_events = 0;
 	t->refusals = 0;
+	t->small = false;
 	buf_free(&t->batch.body);
 }
 
@@ -375,7 +376,7 @@ slot_settled(struct slot *t, bool gone)
 		    (unsigned long long)o->lost);
 		pass_over(t, why);
 	} else {
-		if (t->max_events < ALL_EVENTS)
+		if (t->max_events < ALL_EVENTS && !t->small)
 			t->max_events *= 2;
 		slot_prepare(t);
 	}

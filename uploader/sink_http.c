@@ -160,21 +160,37 @@ taken(struct slot *t, const struct upload_result *r, const struct answer *a)
 	t->stage = SLOT_SETTLING;
 }
 
-/* Something in it is not to its liking: halves, until it is one line or no use. */
+/* What the endpoint takes at once is remembered, for other segments too. */
+static void
+learn_size(struct slot *t)
+{
+	struct sink *k = t->sink;
+	uint64_t half = (t->batch.end - t->batch.offset) / 2;
+
+	t->small = true;
+	if (half >= MIN_BYTES && half < k->max_bytes)
+		k->max_bytes = (size_t)half;
+}
+
+/*
+ * Something in it is not to its liking: halves, until it is one line or no use. Sizes
+ * are found out once; lines are looked for so many times.
+ */
 static void
 refused(struct slot *t, const struct upload_result *r, const struct answer *a, const char *why)
 {
-	struct sink *k = t->sink;
+	bool too_large = a->verdict == ANSWER_TOO_LARGE;
 
 	tell_failed(t, r);
-	if (t->batch.events > 1 && ++t->refusals <= SINK_REFUSALS_MAX) {
-		if (t->refusals == 1)
+	if (t->batch.events > 1 && (too_large || t->refusals < SINK_REFUSALS_MAX)) {
+		if (t->refusals == 0 && !t->small)
 			log_warn(
 			    "%s: %s: %s: it is sent in parts", t->seg.name, buf_str(&t->host), why);
 		t->max_events = t->batch.events / 2;
-		if (a->verdict == ANSWER_TOO_LARGE && k->max_bytes > 2 * MIN_BYTES &&
-		    t->batch.end - t->batch.offset < 2 * k->max_bytes)
-			k->max_bytes /= 2;
+		if (too_large)
+			learn_size(t);
+		else
+			t->refusals++;
 		slot_prepare(t);
 		return;
 	}

@@ -425,8 +425,6 @@ fill_slots(struct sink *k)
 		if (is_in_slot(k, seg.id) || is_held(k, &seg))
 			continue;
 		t->seg = seg;
-		t->refusals = 0;
-		t->max_events = 0;
 		t->sent = seg.taken > 0;
 		slot_prepare(t);
 	}
