@@ -244,13 +244,25 @@ compare_overrides(struct mta_check *ck)
 	buf_free(&remedy);
 }
 
+/* Written alike, it differs only by another parameter that it uses. */
+static bool
+is_same_text(const struct mta_check *ck, const struct mta_param *need)
+{
+	const struct mta_param *is = mta_facts_find(&ck->now, need->service, need->name);
+
+	return is != NULL && is->raw != NULL && need->raw != NULL &&
+	       strcmp(is->raw, need->raw) == 0;
+}
+
 static void
 compare_params(struct mta_check *ck)
 {
 	for (size_t i = 0; i < ck->need.n_params; i++) {
 		const struct mta_param *p = &ck->need.params[i];
+		bool asked = p->service == NULL ? p->given && !is_same_text(ck, p)
+		                                : mta_facts_service(&ck->now, p->service) != NULL;
 
-		if (p->service == NULL ? p->given : mta_facts_service(&ck->now, p->service) != NULL)
+		if (asked)
 			compare(ck, p->service, p, mta_facts_in(&ck->now, p->service, p->name));
 	}
 	compare_overrides(ck);

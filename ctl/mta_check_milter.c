@@ -221,9 +221,9 @@ check_action(struct mta_check *ck, const struct mta_param *p)
 		mta_found(ck, MTA_DANGEROUS, p->service, buf_str(&setting),
 		    slice_eqi(slice_str(p->value), SLICE_LIT("accept"))
 			? "mail passes unfiltered, for whoever sends it, whenever the milter can't "
-		          "be asked"
+			  "be asked"
 			: "mail is put on hold, where nobody looks, whenever the milter can't be "
-		          "asked",
+			  "asked",
 		    mta_remedy_set(&remedy, p->service, p->name, "tempfail"));
 	else if (strcmp(p->name, "receive_override_options") == 0 &&
 		 mta_facts_has(p->value, "no_milters"))

@@ -138,6 +138,10 @@ fault "a file of networks that has all" "dangerous: mynetworks = $D/all" -e "myn
 fault "another smart host, which no virtual MTA has" "wrong: $etc/signalpost/routes.regexp" -e "relayhost=[127.0.0.1]:$other"
 fault "no milters by override" "dangerous: $l1: receive_override_options = no_milters" -P "$l1/receive_override_options=no_milters"
 fault "clients without the milter" "dangerous: $l1: smtpd_milter_maps" -P "$l1/smtpd_milter_maps=static:DISABLE"
+fault "a listener of the admin's without the milter" "missing: $other/inet: smtpd_milters = : signalpost-milter is not asked" \
+	-M "$other/inet=$other inet n - n - - smtpd -o smtpd_milters="
+# shellcheck disable=SC2016 # for Postfix
+fault "another host name" "wrong: myhostname = other.example, needed: mail.example.com" -e myhostname=other.example 'smtpd_banner=$myhostname ESMTP'
 fault "Debian's listener" "wrong: smtp/inet: listener" -M "smtp/inet=smtp inet n - y - - smtpd"
 fault "no transport of a virtual MTA" "missing: spv-b/unix: service" -MX spv-b/unix
 fault "nothing selects a virtual MTA" "missing: milter_header_checks = , needed: regexp:$etc/signalpost/routes.regexp" -e milter_header_checks=
