@@ -62,6 +62,13 @@ fail(const struct err *e)
 	return 1;
 }
 
+/* "1 event", "2 events" */
+static void
+print_number(uint64_t n, const char *what)
+{
+	printf("%llu %s%s", (unsigned long long)n, what, n == 1 ? "" : "s");
+}
+
 /* ---- what waits ---- */
 
 static uint64_t
@@ -77,21 +84,12 @@ count_lines(int fd, char *buf)
 	return n;
 }
 
-/* From the ledger if it knows the segment, else from the file, as long as that is not too much. */
+/* From the file, as long as that is not too much. */
 static void
-count_events(
-    const struct spool_view *v, struct ledger *l, struct segment *s, uint64_t *budget, char *buf)
+count_events(const struct spool_view *v, struct segment *s, uint64_t *budget, char *buf)
 {
-	struct ledger_segment known;
 	int fd;
 
-	if (l != NULL && ledger_find(l, 0, s->name, &known, NULL) == 1) {
-		s->events = known.events;
-		s->counted = true;
-		if (known.oldest_s > 0)
-			s->since_s = known.oldest_s;
-		return;
-	}
 	if (s->bytes > *budget || (fd = rejected_open_lines(v->events, s->name, NULL)) < 0)
 		return;
 	*budget -= s->bytes;
@@ -136,16 +134,24 @@ look_at(const struct spool_view *v, struct ledger *l, struct waiting *w, const c
 	struct segment *s = &w->segments[w->n_segments];
 	struct ledger_segment known;
 	struct stat st;
+	bool counted;
 
 	if (fstatat(v->events, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode))
 		return;
+	counted = l != NULL && ledger_find(l, 0, name, &known, NULL) == 1;
 	/* Everybody has it; only its file is still there. */
-	if (l != NULL && ledger_find(l, 0, name, &known, NULL) == 1 && known.gone)
+	if (counted && known.gone)
 		return;
 	*s = (struct segment){
 		.name = xstrdup(name), .bytes = (uint64_t)st.st_size, .since_s = begun_s(name, &st)
 	};
-	count_events(v, l, s, budget, buf);
+	if (counted) {
+		s->events = known.events;
+		s->counted = true;
+		s->since_s = known.oldest_s > 0 ? known.oldest_s : s->since_s;
+	} else {
+		count_events(v, s, budget, buf);
+	}
 	w->n_segments++;
 	w->bytes += s->bytes;
 	w->events += s->events;
@@ -214,7 +220,8 @@ print_sinks(const struct waiting *w)
 
 		if (s->counts.retired)
 			continue;
-		printf("  for %s: %llu events", s->counts.name, (unsigned long long)s->waiting);
+		printf("  for %s: ", s->counts.name);
+		print_number(s->waiting, "event");
 		if (s->oldest_s > 0 && s->waiting > 0) {
 			fputs(", the oldest from ", stdout);
 			print_time(s->oldest_s);
@@ -228,9 +235,11 @@ print_waiting(const struct waiting *w, size_t max)
 {
 	char size[32];
 
-	printf("waiting: %zu segments, %s%llu events, %s", w->n_segments,
-	    w->uncounted > 0 ? "at least " : "", (unsigned long long)w->events,
-	    spool_view_size(w->bytes, size));
+	fputs("waiting: ", stdout);
+	print_number(w->n_segments, "segment");
+	fputs(w->uncounted > 0 ? ", at least " : ", ", stdout);
+	print_number(w->events, "event");
+	printf(", %s", spool_view_size(w->bytes, size));
 	if (w->oldest_s > 0) {
 		fputs(", the oldest from ", stdout);
 		print_time(w->oldest_s);
@@ -242,14 +251,16 @@ print_waiting(const struct waiting *w, size_t max)
 
 		printf("  %s  ", s->name);
 		print_time(s->since_s);
-		if (s->counted)
-			printf("  %llu events", (unsigned long long)s->events);
+		if (s->counted) {
+			fputs("  ", stdout);
+			print_number(s->events, "event");
+		}
 		printf("  %s\n", spool_view_size(s->bytes, size));
 	}
 	if (w->n_segments > max)
 		printf("  and %zu more\n", w->n_segments - max);
 	if (w->n_open > 0)
-		printf("being written: %zu files, %s\n", w->n_open,
+		printf("being written: %zu file%s, %s\n", w->n_open, w->n_open == 1 ? "" : "s",
 		    spool_view_size(w->open_bytes, size));
 }
 
@@ -292,8 +303,9 @@ print_one(const struct spool_view *v, const struct rejected_entry *one)
 	spool_view_print(stdout, slice_str(one->name));
 	fputs("  ", stdout);
 	print_time(why.time_ms != 0 ? why.time_ms / 1000 : one->time_us / 1000000);
-	printf("  %llu lines  %s\n    ", (unsigned long long)why.events,
-	    one->regular ? spool_view_size(one->bytes, size) : "not a file");
+	fputs("  ", stdout);
+	print_number(why.events, "line");
+	printf("  %s\n    ", one->regular ? spool_view_size(one->bytes, size) : "not a file");
 	if (why.sink.len > 0) {
 		spool_view_print(stdout, slice_head(why.sink, 100));
 		fputs(": ", stdout);
@@ -309,8 +321,11 @@ print_refused(const struct spool_view *v, const struct refused *r, size_t max)
 	ssize_t shown = r->n < (ssize_t)max ? r->n : (ssize_t)max;
 	char size[32];
 
-	printf("rejected: %zd files, %llu lines, %s\n", r->n, (unsigned long long)r->events,
-	    spool_view_size(r->bytes, size));
+	fputs("rejected: ", stdout);
+	print_number((uint64_t)r->n, "file");
+	fputs(", ", stdout);
+	print_number(r->events, "line");
+	printf(", %s\n", spool_view_size(r->bytes, size));
 	for (ssize_t i = 0; i < shown; i++)
 		print_one(v, &r->list[i]);
 	if (r->n > shown)

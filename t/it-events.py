@@ -103,7 +103,7 @@ def t_bad_ledger():
     s = Spool()
     s.put("events", "sp1-0000000000000001.json", line(1))
     s.put("", "ledger.db", b"SQLite format 3\0" + b"\xff" * 5000)
-    ok(s.ctl("events") == 1 and "waiting: 1 segments, 1 events" in s.out and "ledger" in s.err,
+    ok(s.ctl("events") == 1 and "waiting: 1 segment, 1 event," in s.out and "ledger" in s.err,
        "a ledger that can't be read: the rest is told", s.out, s.err)
 
 
@@ -128,7 +128,7 @@ def t_list():
     os.symlink("/etc/passwd", s.path("events", "sp1-0000000000000002.json"))
     s.put("events/open", "sp1-0000000000000003.json", line(6))
     ok(s.ctl("events", "-n", "3") == 0 and "waiting: 31 segments, 61 events" in s.out and
-       "(2h 0m)" in s.out and "and 28 more" in s.out and "being written: 1 files" in s.out,
+       "(2h 0m)" in s.out and "and 28 more" in s.out and "being written: 1 file," in s.out,
        "what waits", s.out, s.err)
     ok(len(s.out.splitlines()) < 10, "bounded", s.out)
     ok(s.ctl("events", "--waiting", "--json", "-n", "2") == 0, "as JSON", s.err)
