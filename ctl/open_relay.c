@@ -29,13 +29,18 @@ static bool
 look_up(struct slice table, const char *key, struct buf *answer)
 {
 	static const char *const local[] = { "cidr:", "regexp:", "pcre:", "texthash:", "hash:",
-		"btree:", "lmdb:", "cdb:", "dbm:", "sdbm:", "inline:", "static:" };
+		"btree:", "lmdb:", "cdb:", "dbm:", "sdbm:", "inline:" };
 	char name[1024];
 	const char *const argv[] = { "postmap", "-q", key, name, NULL };
 	struct buf said;
 	struct err e;
 	bool known = false, found;
 
+	buf_clear(answer);
+	if (slice_startsi(table, SLICE_LIT("static:"))) {
+		buf_add(answer, slice_skip(table, 7));
+		return true;
+	}
 	for (size_t i = 0; i < COUNT(local); i++)
 		known = known || slice_startsi(table, slice_str(local[i]));
 	if (!known || table.len >= sizeof(name))
@@ -43,7 +48,6 @@ look_up(struct slice table, const char *key, struct buf *answer)
 	memcpy(name, table.p, table.len);
 	name[table.len] = '\0';
 	buf_init(&said, 4096);
-	buf_clear(answer);
 	found = run_program(argv, (struct slice){ 0 }, answer, &said, &e) == 0;
 	buf_free(&said);
 	return found;
@@ -60,6 +64,8 @@ says_yes(struct slice table, const char *key)
 
 	buf_init(&answer, 4096);
 	rest = look_up(table, key, &answer) ? slice_trim(buf_slice(&answer)) : (struct slice){ 0 };
+	if (rest.len >= 2 && rest.p[0] == '{' && rest.p[rest.len - 1] == '}')
+		rest = slice_trim(slice_head(slice_skip(rest, 1), rest.len - 2));
 	yes = slice_word(&rest, &word) &&
 	      (slice_eqi(word, SLICE_LIT("OK")) || slice_eqi(word, SLICE_LIT("permit")) ||
 		  slice_uint(word, UINT64_MAX, &n));

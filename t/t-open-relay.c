@@ -1,0 +1,110 @@
+/* Which settings of Postfix let everybody relay, as rows; and Postfix's lists. */
+#include <string.h>
+#include <unistd.h>
+
+#include "ctl/mta_facts.h"
+#include "ctl/open_relay.h"
+#include "t/tap.h"
+
+static const struct {
+	const char *name, *relay, *rcpt, *networks;
+	const char *blamed; /* NULL: nobody relays */
+} rows[] = {
+	{ "25", "permit_mynetworks, reject_unauth_destination", "", "127.0.0.0/8", NULL },
+	{ "25", "permit_mynetworks permit_sasl_authenticated defer_unauth_destination", "",
+	    "127.0.0.0/8 [::1]/128", NULL },
+	{ "25", "", "permit_mynetworks,reject_unauth_destination", "10.0.0.0/8", NULL },
+	{ "25", "", "reject_unauth_destination", "127.0.0.0/8", NULL },
+	{ "25", "permit_auth_destination, reject", "", "127.0.0.0/8", NULL },
+	{ "25", "permit", "reject_unauth_destination", "127.0.0.0/8", NULL },
+	{ "25", "permit", "", "127.0.0.0/8", "smtpd_relay_restrictions" },
+	{ "25", "", "", "127.0.0.0/8", "smtpd_relay_restrictions" },
+	{ "25", "", "permit_mynetworks, permit", "127.0.0.0/8", "smtpd_recipient_restrictions" },
+	{ "25", "check_client_access static:OK, reject", "", "127.0.0.0/8",
+	    "smtpd_relay_restrictions" },
+	{ "25", "check_client_access, static:{ permit }, reject", "", "127.0.0.0/8",
+	    "smtpd_relay_restrictions" },
+	{ "25", "check_client_access, static:REJECT, reject", "", "127.0.0.0/8", NULL },
+	{ "25", "check_client_access inline:{198.51.100.77=OK} reject", "", "127.0.0.0/8",
+	    "smtpd_relay_restrictions" },
+	{ "25", "warn_if_reject reject_unauth_destination", "", "127.0.0.0/8",
+	    "smtpd_relay_restrictions" },
+	{ "25", "warn_if_reject reject_unauth_destination, reject", "", "127.0.0.0/8", NULL },
+	{ "25", "class, reject", "", "127.0.0.0/8", "smtpd_relay_restrictions" },
+	{ "25", "reject_unauth_destination", "", "0.0.0.0/0", "mynetworks" },
+	{ "25", "reject_unauth_destination", "", "127.0.0.0/8, [::]/0", "mynetworks" },
+	{ "25", "reject_unauth_destination", "", "!0.0.0.0/0 127.0.0.0/8", NULL },
+	{ "25", "reject_unauth_destination", "", "static:all", "mynetworks" },
+	{ "25", "reject_unauth_destination", "", "128.0.0.0/1", "mynetworks" },
+	{ "127.0.0.1:25", "permit", "", "127.0.0.0/8", NULL },
+	{ "[::1]:25", "permit", "", "127.0.0.0/8", NULL },
+	{ "10.1.2.3:25", "permit", "", "127.0.0.0/8", NULL },
+	{ "100.1.2.3:25", "permit", "", "127.0.0.0/8", "smtpd_relay_restrictions" },
+	{ "0.0.0.0:25", "permit", "", "127.0.0.0/8", "smtpd_relay_restrictions" },
+};
+
+static const struct {
+	const char *list, *items; /* joined by '|' */
+} lists[] = {
+	{ "", "" },
+	{ " a,b  c ,\td\n", "a|b|c|d" },
+	{ "{ unix:/a, x=y }, inet:b:1", "{ unix:/a, x=y }|inet:b:1" },
+	{ "regexp:{ {/a b/ OK} }", "regexp:{ {/a b/ OK} }" },
+	{ "{a", "{a" },
+	{ "a} b", "a}|b" },
+};
+
+static void
+tell(void *arg, const struct open_relay *found)
+{
+	*(const char **)arg = found->setting;
+}
+
+int
+main(void)
+{
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		if (strstr(rows[i].relay, "inline:") != NULL &&
+		    access("/usr/sbin/postmap", X_OK) < 0)
+			continue; /* tables are asked by Postfix's own means */
+		struct mta_param params[] = {
+			{ .name = "smtpd_relay_restrictions", .value = rows[i].relay },
+			{ .name = "smtpd_recipient_restrictions", .value = rows[i].rcpt },
+			{ .name = "mynetworks", .value = rows[i].networks },
+			{ .name = "inet_interfaces", .value = "all" },
+			{ .name = "smtpd_restriction_classes", .value = "class" },
+			{ .name = "class", .value = "permit" },
+		};
+		struct mta_service service = { .key = "x/inet",
+			.name = rows[i].name,
+			.type = "inet",
+			.maxproc = "-",
+			.command = "smtpd" };
+		struct mta_facts f = { .params = params,
+			.n_params = COUNT(params),
+			.services = &service,
+			.n_services = 1 };
+		const char *blamed = NULL;
+		unsigned n = open_relay_find(&f, tell, &blamed);
+
+		ok(rows[i].blamed == NULL
+			? n == 0
+			: n == 1 && blamed != NULL && strcmp(blamed, rows[i].blamed) == 0,
+		    "%s: %s / %s / %s", rows[i].name, rows[i].relay, rows[i].rcpt,
+		    rows[i].networks);
+	}
+	for (size_t i = 0; i < COUNT(lists); i++) {
+		struct slice rest = slice_str(lists[i].list), item;
+		struct buf got;
+
+		buf_init(&got, 1000);
+		while (mta_facts_item(&rest, &item)) {
+			if (got.len > 0)
+				buf_addc(&got, '|');
+			buf_add(&got, item);
+		}
+		ok(strcmp(buf_str(&got), lists[i].items) == 0, "list %s", lists[i].list);
+		buf_free(&got);
+	}
+	return tap_done();
+}
