@@ -8,6 +8,7 @@ import http.server
 import json
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -824,6 +825,15 @@ def t_no_key():
     u.write_conf()
     u.proc.send_signal(signal.SIGHUP)
     ok(u.empty() and len(e.seen) == 4, "and sent once there is somewhere", u.text())
+    u.key = None
+    u.write_conf()
+    u.proc.send_signal(signal.SIGHUP)
+    u.says("(?s)nothing is uploaded.*nothing is uploaded")
+    u.put()
+    u.key = KEY
+    u.write_conf()
+    u.proc.send_signal(signal.SIGHUP)
+    ok(u.empty() and u.fates() == {"signals": (5, 5, 0, 0, 0, 0)}, "nothing is given up meanwhile", u.fates())
     u.stop()
     e.close()
 
@@ -1056,6 +1066,7 @@ def t_independent():
     u.write_conf()
     u.proc.send_signal(signal.SIGHUP)
     ok(u.empty() and u.fates() == {"signals": (9, 9, 0, 0, 0, 0)}, "sinks that are taken away", u.fates())
+    ok(u.says("warning: sink dead is no longer configured: "), "said", u.text())
     u.stop()
     e.close()
     slow.close()
@@ -1304,6 +1315,69 @@ def t_disk_full():
         u.stop(signal.SIGKILL)
         subprocess.run(["umount", "-l", u.spool], capture_output=True)
     e.close()
+
+
+def t_storm():
+    """Everything at once: kill -9, answers of all kinds, torn lines, three sinks. Nothing is lost."""
+    chance = random.Random(7)
+    html = answer(200, "<html>")  # good enough for type http
+    acts = [taken, taken, taken, answer(500, ""), error(429, "slow"), reset, half_answer, html, answer(413, "")]
+    accepted = [set(), set()]
+
+    def act(n, good):
+        def do(h):
+            text = h.server.seen[-1]["text"]
+            how = chance.choice(acts)
+            if how in (taken, html) and "poison" in text:
+                how = error(400, "no")
+            if how is taken or (how is html and n == 1):
+                with h.server.lock:
+                    accepted[n] |= set(re.findall(r'"subject":"([^"]*)"', text))
+                how = good if how is taken else how
+            how(h)
+        return do
+    e, other = Endpoint(usual=act(0, taken)), Endpoint(usual=act(1, answer(200, "")))
+    u = Uploader(e.url(), start=False, interval="1s", verbose=False, blocks="""
+<sink other>
+  type http
+  url http://127.0.0.1:%d/
+</sink>
+<sink keep>
+  type file
+  directory @DIR@/archive
+  max-size 64k
+</sink>
+""" % other.server_address[1])
+    want, bad = set(), set()
+    for n in range(60):
+        names = ["%s-%d-%d" % ("poison" if chance.random() < 0.01 else "event", n, m) for m in range(20)]
+        text = events("".join(name + "\n" for name in names))
+        if n % 7 == 0:
+            text += event("torn-%d" % n)[:chance.randrange(1, 200)]
+        bad |= {name for name in names if name[0] == "p"}
+        want |= set(names)
+        u.put(text, raw=True)
+    broken = []
+    for n in range(25):
+        u.start()
+        wait(lambda: e.seen)
+        time.sleep(chance.random() * 0.3)
+        u.stop(signal.SIGKILL)
+        broken += [f for f in u.fates(0).values() if f[0] != sum(f[1:])]
+    ok(not broken, "killed 25 times, the ledger adds up each time", broken)
+    acts[:] = [taken]
+    u.start()
+    ok(u.empty(60), "when all is well all is taken", u.text())
+    for n, name in enumerate(("signals", "other")):
+        ok(accepted[n] >= want - bad, "%s: nothing is missing" % name, sorted(want - bad - accepted[n])[:9])
+    kept = "".join(u.rejected())
+    ok(all('"%s"' % name in kept for name in bad), "what was refused is kept: %d" % len(bad))
+    got = [words(line) for line in "".join(archives(u, "keep")).splitlines()]
+    ok(len(got) == len(want) and set(got) == want, "the archive has each once", len(got))
+    ok(all(f[0] == 1209 and f[2] == f[3] == f[5] == 0 for f in u.fates().values()), "the ledger", u.fates())
+    u.stop()
+    e.close()
+    other.close()
 
 
 def main():

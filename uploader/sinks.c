@@ -121,6 +121,13 @@ is_listed(const char *name, const struct conf_sink *v, size_t n)
 	return false;
 }
 
+/* Where there is no sink at all nothing goes, and nobody is given up. */
+static bool
+retires(const struct ledger_counts *known, const struct conf_sink *v, size_t n)
+{
+	return n > 0 && !known->retired && !is_listed(known->name, v, n);
+}
+
 /* Into the ledger, in one transaction; ids[] are the sinks' numbers. */
 static int
 register_sinks(struct ledger *l, const struct conf_sink *v, size_t n, int64_t *ids, struct err *e)
@@ -138,16 +145,21 @@ register_sinks(struct ledger *l, const struct conf_sink *v, size_t n, int64_t *i
 	for (size_t i = 0; rc == 0 && i < n; i++)
 		rc = ledger_sink(l, v[i].name, v[i].required, &ids[i], e);
 	for (size_t i = 0; rc == 0 && i < n_known; i++)
-		if (!known[i].retired && !is_listed(known[i].name, v, n))
+		if (retires(&known[i], v, n))
 			rc = ledger_retire(l, known[i].name, e);
-	free(known);
-	if (rc == 0 && n > 0)
+	if (rc == 0)
 		rc = ledger_settle(l, e);
-	if (rc < 0) {
+	if (rc == 0)
+		rc = ledger_commit(l, e);
+	for (size_t i = 0; rc == 0 && i < n_known; i++)
+		if (retires(&known[i], v, n))
+			log_warn("sink %s is no longer configured: %llu segments that it has not "
+				 "taken count as purged for it",
+			    known[i].name, (unsigned long long)known[i].segments);
+	free(known);
+	if (rc < 0)
 		ledger_rollback(l);
-		return -1;
-	}
-	return ledger_commit(l, e);
+	return rc;
 }
 
 static struct sink *
