@@ -9,7 +9,8 @@
 #include "ctl/relay_sendmail.h"
 #include "ctl/script.h"
 
-#define SASL_DIR "/etc/mail/signalpost"
+#define SASL_DIR  "/etc/mail/signalpost" /* of the password file */
+#define SASL_CONF "/etc/sasl2" /* where SASL looks first; a set-group-ID sendmail can't be told */
 
 /* ---- the beginning ---- */
 
@@ -189,7 +190,6 @@ put_users(const struct conf *c, FILE *out)
 			    "switch for all listeners\n",
 			    c->listeners[i].address, c->listeners[i].port);
 	}
-	fputs("LOCAL_CONFIG\nESASL_CONF_PATH=" SASL_DIR "\ndivert(0)dnl\n", out);
 	for (size_t i = 0; i < c->n_smtp_users; i++) {
 		const struct conf_smtp_user *u = &c->smtp_users[i];
 
@@ -208,21 +208,24 @@ mta_sendmail_users(const struct conf *c, const char *conf_file, FILE *out)
 	    "#!/bin/sh\n# Users of sendmail as %s has them. Made by `signalpost mta-config "
 	    "sendmail -u`.\n",
 	    c->file);
-	fputs(
-	    "# $1 is the folder of the password file, $SIGNALPOST the signalpost command if it is\n"
-	    "# not in $PATH. Passwords go through a pipe, and stand in no argument list.\n"
-	    "set -eu\n"
-	    "PATH=$PATH:/usr/sbin:/sbin\n"
-	    "umask 077\n"
-	    "dir=${1:-" SASL_DIR "}\n"
-	    "signalpost=${SIGNALPOST:-signalpost}\n"
-	    "conf=",
+	fputs("# $1 is the folder of the password file, $2 that of Sendmail.conf; $SIGNALPOST is "
+	      "the\n"
+	      "# signalpost command if it is not in $PATH. Passwords go through a pipe, and stand "
+	      "in no argument list.\n"
+	      "set -eu\n"
+	      "PATH=$PATH:/usr/sbin:/sbin\n"
+	      "umask 077\n"
+	      "dir=${1:-" SASL_DIR "}\n"
+	      "sasl=${2:-" SASL_CONF "}\n"
+	      "signalpost=${SIGNALPOST:-signalpost}\n"
+	      "conf=",
 	    out);
 	script_quoted(out, conf_file);
 	fputs("\nhost=", out);
 	script_quoted(out, client_realm(c));
 	fputs(
 	    "\nmkdir -p \"$dir\"\n"
+	    "(umask 022 && mkdir -p \"$sasl\")\n"
 	    "rm -f \"$dir/sasldb2.new\"\n"
 	    "user() { # a name without a realm gets ours\n"
 	    "\trealm=$host\n"
@@ -238,7 +241,7 @@ mta_sendmail_users(const struct conf *c, const char *conf_file, FILE *out)
 		putc('\n', out);
 	}
 	fputs("[ ! -f \"$dir/sasldb2.new\" ] || mv \"$dir/sasldb2.new\" \"$dir/sasldb2\"\n"
-	      "cat >\"$dir/Sendmail.conf\" <<END\n"
+	      "cat >\"$sasl/Sendmail.conf\" <<END\n"
 	      "pwcheck_method: auxprop\n"
 	      "auxprop_plugin: sasldb\n"
 	      "mech_list: PLAIN LOGIN\n"

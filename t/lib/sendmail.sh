@@ -50,6 +50,9 @@ sm_private() { # sm_private NAME
 		define(\`confCONNECTION_RATE_THROTTLE', \`0')dnl
 		define(\`confBAD_RCPT_THROTTLE', \`0')dnl
 		define(\`confLOG_LEVEL', \`14')dnl
+		LOCAL_CONFIG
+		ESASL_CONF_PATH=$D/$1/etc/signalpost
+		divert(0)dnl
 		FEATURE(\`mailertable', \`hash -o $D/$1/etc/mailertable')dnl
 	END
 }
@@ -74,9 +77,9 @@ sendmail_make() { # sendmail_make NAME CONF HOP-PORT...: $sm_more has further .m
 	"$build/signalpost" mta-config sendmail -c "$sm_conf" >"$sm_etc/signalpost.m4" ||
 		it_bail "mta-config sendmail fails"
 	sm_pickup=$(it_port)
-	sed -i -e "s/Port=24,/Port=$sm_pickup,/" -e "s|=/etc/mail/|=$sm_etc/|" "$sm_etc/signalpost.m4"
+	sed -i "s/Port=24,/Port=$sm_pickup,/" "$sm_etc/signalpost.m4"
 	SIGNALPOST=$build/signalpost "$build/signalpost" mta-config sendmail -u -c "$sm_conf" >"$D/$sm_name/users.sh"
-	SIGNALPOST=$build/signalpost sh "$D/$sm_name/users.sh" "$sm_etc/signalpost" ||
+	SIGNALPOST=$build/signalpost sh "$D/$sm_name/users.sh" "$sm_etc/signalpost" "$sm_etc/signalpost" ||
 		it_bail "the users' script fails"
 	{
 		sm_private "$sm_name"
