@@ -433,6 +433,23 @@ install(struct work *w, struct err *e)
 
 /* ---- the whole ---- */
 
+/* What a run left behind that was killed; nobody else is at work here. */
+static void
+remove_stale(const char *dir)
+{
+	struct mta_stage stale;
+	struct dirent *entry;
+	DIR *d = opendir(dir);
+
+	while (d != NULL && (entry = readdir(d)) != NULL)
+		if (strncmp(entry->d_name, ".signalpost-", 12) == 0 &&
+		    snprintf(stale.dir, sizeof(stale.dir), "%s/%s", dir, entry->d_name) <
+			(int)sizeof(stale.dir))
+			mta_stage_remove(&stale);
+	if (d != NULL)
+		closedir(d);
+}
+
 static int
 prepare(struct work *w, const struct conf *c, const struct mta_apply_options *o, struct err *e)
 {
@@ -440,6 +457,7 @@ prepare(struct work *w, const struct conf *c, const struct mta_apply_options *o,
 	bool configured;
 	int rc;
 
+	remove_stale(w->dir);
 	if (check_folder(w->dir, &configured, e) < 0 ||
 	    (configured && mta_facts_read(w->dir, &w->before, e) < 0) ||
 	    mta_stage_make(&w->stage, w->dir, w->dir, e) < 0)

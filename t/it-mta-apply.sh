@@ -126,12 +126,14 @@ mv "$D/real.cf" "$etc/main.cf"
 
 # ---- done ----
 
+mkdir "$etc/.signalpost-killed" # as by a run that was killed
 apply "$etc" --yes
 is "it is done: exit status" "$rc" 0
 has "it says what to do next" "$out" "next: postfix -c $etc start"
 backup=$(find "$etc" -maxdepth 1 -name 'signalpost-backup-*')
 is "the files as they were are kept" "$(cd "$backup" && sha256sum main.cf master.cf)" \
 	"$(printf '%s\n' "$stock" | sed -n 's| \./| |; / main.cf$/p; / master.cf$/p')"
+is "nothing is left behind" "$(find "$etc" -name '.signalpost-*')" ""
 is "main.cf keeps its mode" "$(stat -c %a "$etc/main.cf")" 644
 is "the passwords are Postfix's alone" "$(stat -c '%a %U:%G' "$etc/sasl/sasldb2")" "640 root:postfix"
 done_state=$(state)
