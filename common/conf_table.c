@@ -213,7 +213,7 @@ const struct conf_row conf_rows[] = {
 	{ "confirm-batches", S, T(bool), AT(conf_signals, confirm_batches), "no", UPLOADER, 0, .help = "ask later what became of each batch; its segment stays until that is known" },
 	{ "confirm-window", S, T(time), AT(conf_signals, confirm_window_s), "1h", UPLOADER, 0, 1, 86400, .help = "for how long to ask before a batch counts as uploaded, unconfirmed" },
 	{ "log-verbose", S, T(bool), AT(conf_signals, log_verbose), "no", UPLOADER, 0, .help = "log every action, not summaries only" },
-	{ "min-free-space", S, T(size), AT(conf_signals, min_free_space), "20M", UPLOADER, LATER, .help = "delete the oldest segments when less is free; 0: never" },
+	{ "min-free-space", S, T(size), AT(conf_signals, min_free_space), "20M", UPLOADER, 0, .help = "when less is free where the spool is, the oldest segments are deleted and counted as purged; 0: never" },
 	{ "engagement-tracking", S, T(word), AT(conf_signals, engagement_tracking), "no", MILTER, 0, .words = tracking_words, .help = "sparkpost, or yes: links go through the tracking domain, and pixels show opens" },
 	{ "track-text", S, T(bool), AT(conf_signals, track_text), "no", MILTER, 0, .help = "track the links of text/plain parts too, and obey SparkPost's [[data-msys-...]] marks in them" },
 	{ "customer-id", S, T(count), AT(conf_signals, customer_id), NULL, COLLECTOR, 0, 0, UINT32_MAX, .help = "number of the customer; the collector names it in batch statuses, tracked links need none" },

@@ -160,6 +160,7 @@ static void
 judge_sink(struct status *st, const struct ledger_sums *s)
 {
 	const struct ledger_counts *c = &s->counts;
+	int64_t since_s;
 	char age[32];
 
 	if (s->difference != 0)
@@ -171,7 +172,10 @@ judge_sink(struct status *st, const struct ledger_sums *s)
 		problem(st, "sink %s: the oldest event that waits is %s old%s", c->name,
 		    spool_view_age(st->now_s - s->oldest_s, age),
 		    c->required ? "" : " (the sink is not required)");
-	if (c->tried_s > c->success_s && st->now_s - c->success_s > QUIET_MAX_S)
+	since_s = s->oldest_s > 0 ? s->oldest_s : st->closed.oldest_s;
+	if (since_s < c->success_s)
+		since_s = c->success_s;
+	if (c->tried_s > c->success_s && st->now_s - since_s > QUIET_MAX_S)
 		problem(st, "sink %s takes nothing: %s", c->name,
 		    c->status[0] != '\0' ? c->status : "no answer");
 }

@@ -21,6 +21,7 @@
 #include "uploader/report.h"
 #include "uploader/scan.h"
 #include "uploader/sinks.h"
+#include "uploader/space.h"
 #include "uploader/upload.h"
 #include "uploader/workers.h"
 
@@ -42,6 +43,7 @@ struct loop {
 	struct enter enter;
 	struct confirm *confirm;
 	struct sinks sinks;
+	struct space space;
 	struct report report;
 	int signals; /* signalfd */
 	bool stop;
@@ -89,6 +91,14 @@ gone(void *arg)
 	l->sinks.gone = true;
 }
 
+static bool
+release(void *arg, const char *segment)
+{
+	struct loop *l = arg;
+
+	return sinks_release(&l->sinks, segment);
+}
+
 static unsigned
 threads(void)
 {
@@ -127,6 +137,7 @@ open_parts(struct loop *l, struct conf *conf, struct err *e)
 				  .report = &l->report,
 				  .may_go = may_go,
 				  .arg = l });
+	space_init(&l->space, l->sp, l->ledger, release, l);
 	if ((l->jobs = jobs_open(conf, l->sp, e)) == NULL)
 		return -1;
 	return sinks_configure(&l->sinks, conf, e);
@@ -184,6 +195,7 @@ loop_close(struct loop *l)
 	upload_close(l->up);
 	sinks_free(&l->sinks);
 	rejected_close(l->rejected);
+	space_free(&l->space);
 	ledger_close(l->ledger);
 	scan_close(&l->scan);
 	if (l->signals >= 0)
@@ -519,8 +531,11 @@ say_idle(struct loop *l)
 static int64_t
 go_on(struct loop *l, int64_t now)
 {
-	int64_t wake = enter_new(l, now), sinks_wake, jobs_wake, confirm_wake;
+	int64_t wake = enter_new(l, now), sinks_wake, jobs_wake, confirm_wake, space_wake;
 
+	if (space_step(&l->space, l->conf->signals.min_free_space, now, &space_wake))
+		l->sinks.gone = true;
+	wake = space_wake < wake ? space_wake : wake;
 	sinks_wake = sinks_step(&l->sinks, now);
 	wake = sinks_wake < wake ? sinks_wake : wake;
 	jobs_wake = jobs_step(l->jobs);

@@ -279,6 +279,25 @@ sinks_waiting(const struct sinks *s)
 }
 
 bool
+sinks_release(struct sinks *s, const char *segment)
+{
+	for (struct sink *k = s->list; k != NULL; k = k->next)
+		for (size_t i = 0; i < k->n_slots; i++) {
+			const struct slot *t = k->slots[i];
+
+			if (t->stage != SLOT_FREE && t->stage != SLOT_READY &&
+			    strcmp(t->seg.name, segment) == 0)
+				return false;
+		}
+	for (struct sink *k = s->list; k != NULL; k = k->next)
+		for (size_t i = 0; i < k->n_slots; i++)
+			if (k->slots[i]->stage == SLOT_READY &&
+			    strcmp(k->slots[i]->seg.name, segment) == 0)
+				slot_free_up(k->slots[i]);
+	return true;
+}
+
+bool
 sinks_tell(struct sinks *s, const char *segment)
 {
 	for (size_t i = 0; i < s->n_told; i++)

@@ -72,6 +72,12 @@ void sinks_settle(struct sinks *s, int64_t now);
 bool sinks_rest(const struct sinks *s, int64_t now);
 size_t sinks_waiting(const struct sinks *s); /* segments, for the sink that is reported */
 
+/*
+ * May this segment be purged? True: nothing of it is under way, and what had been
+ * prepared is given up.
+ */
+bool sinks_release(struct sinks *s, const char *segment);
+
 /* True the first time for this name. */
 bool sinks_tell(struct sinks *s, const char *segment);
 

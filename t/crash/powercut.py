@@ -49,7 +49,7 @@ def ok(good, what, more=""):
     print("%sok %d - %s" % ("" if good else "not ", count, what), flush=True)
     if not good:
         failed += 1
-        for line in str(more).splitlines()[:4]:
+        for line in str(more).splitlines()[:12]:
             print("# " + line)
     return good
 
