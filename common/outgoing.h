@@ -50,7 +50,7 @@ struct outgoing_envelope { /* the facts; borrowed */
 	bool body_too_big;	/* the body was not kept: it is signed by its digests and not edited */
 	bool headers_too_big;	/* the headers were not kept: nothing in the message is edited or signed */
 	struct signing_digest relaxed, simple; /* of a body that was not kept */
-	/* Not empty: the MTA writes address headers anew and completes them with this host (sendmail). */
+	/* Not empty: the MTA is sendmail; it writes headers anew and completes addresses with this host. */
 	struct slice address_host;
 	int64_t now; /* Unix seconds */
 	/* Told about each link, for a dry run; NULL: nobody. */

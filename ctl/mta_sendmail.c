@@ -74,6 +74,13 @@ put_content(const struct conf *c, FILE *out)
 	      "dnl always_add_domain change From behind it: don't use them for what is signed.\n"
 	      "FEATURE(`nocanonify')dnl\n",
 	    out);
+	fputs("dnl 8: what is 7-bit already is not converted for hops without 8BITMIME; sendmail "
+	      "goes\n"
+	      "dnl by what the client said, and takes headers of parts out.\n"
+	      "MODIFY_MAILER_FLAGS(`SMTP', `+8')dnl\n"
+	      "MODIFY_MAILER_FLAGS(`ESMTP', `+8')dnl\n"
+	      "MODIFY_MAILER_FLAGS(`DSMTP', `+8')dnl\n",
+	    out);
 	m4_define(out, "SMTP_MAILER_LL", "2040");
 	m4_define(out, "confMAX_MIME_HEADER_LENGTH", "0/0");
 	m4_define(out, "confEIGHT_BIT_HANDLING", "pass8");

@@ -57,14 +57,14 @@ sm_private() { # sm_private NAME
 	END
 }
 
-# Mailers hopN, each with a port of its own; `hopN:[127.0.0.1]' in the mailertable.
+# Mailers like esmtp of mta-config's lines: hopN, each with a port of its own; `hopN:[127.0.0.1]' in the mailertable.
 sm_mailers() { # sm_mailers PORT...
 	echo 'MAILER_DEFINITIONS'
 	sm_n=0
 	for sm_port; do
 		sm_n=$((sm_n + 1))
 		# shellcheck disable=SC2016 # sendmail's $h
-		printf 'Mhop%d,\tP=[IPC], F=mDFMuXa, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\r\\n, L=2040, T=DNS/RFC822/SMTP, A=TCP $h %d\n' \
+		printf 'Mhop%d,\tP=[IPC], F=mDFMuXa8, S=EnvFromSMTP/HdrFromSMTP, R=EnvToSMTP, E=\\r\\n, L=2040, T=DNS/RFC822/SMTP, A=TCP $h %d\n' \
 			"$sm_n" "$sm_port"
 	done
 }
