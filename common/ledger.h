@@ -157,7 +157,8 @@ int ledger_advance(struct ledger *l, int64_t sink, const char *segment, uint64_t
 
 /*
  * What no sink has taken of it counts as purged, and it is gone: for want of space, or because
- * its file has vanished and the operator knows. *events (may be NULL): the most that a sink
+ * its file has vanished and the operator knows (then another process may say so: SQLite keeps
+ * the two apart, and the uploader keeps no counts in memory). *events (may be NULL): the most that a sink
  * had not taken. 1; 0: no such segment, or gone; -1.
  */
 int ledger_purge(struct ledger *l, const char *segment, uint64_t *events, struct err *e);

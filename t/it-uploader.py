@@ -1368,9 +1368,11 @@ def t_storm():
     acts[:] = [taken]
     u.start()
     ok(u.empty(60), "when all is well all is taken", u.text())
-    for n, name in enumerate(("signals", "other")):
-        ok(accepted[n] >= want - bad, "%s: nothing is missing" % name, sorted(want - bad - accepted[n])[:9])
     kept = "".join(u.rejected())
+    for n, name in enumerate(("signals", "other")):
+        # A 413 may have met an event that was alone.
+        lost = {w for w in want - accepted[n] if '"%s"' % w not in kept}
+        ok(not lost, "%s: nothing is missing" % name, sorted(lost))
     ok(all('"%s"' % name in kept for name in bad), "what was refused is kept: %d" % len(bad))
     got = [words(line) for line in "".join(archives(u, "keep")).splitlines()]
     ok(len(got) == len(want) and set(got) == want, "the archive has each once", len(got))

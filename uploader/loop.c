@@ -25,11 +25,13 @@
 #include "uploader/upload.h"
 #include "uploader/workers.h"
 
-#define LEARN_GIVE_UP_MS 600000 /* events are worth more than what could be joined to them */
-#define RETRY_MS         2000   /* the ledger can't be written */
-#define FORGET_MAX       64     /* segments whose files have gone, between two transactions */
-#define THREADS_MIN      3 /* one that hangs in a sink's file system does not stop the others */
-#define THREADS_MAX      6
+#define LEARN_GIVE_UP_MS   600000 /* events are worth more than what could be joined to them */
+#define RETRY_MS           2000   /* the ledger can't be written */
+#define CHECK_MS           600000
+#define CHECK_AT_START_MAX 20000 /* segments */
+#define FORGET_MAX         64    /* segments whose files have gone, between two transactions */
+#define THREADS_MIN        3 /* one that hangs in a sink's file system does not stop the others */
+#define THREADS_MAX        6
 
 struct loop {
 	struct conf *conf;
@@ -53,6 +55,7 @@ struct loop {
 	bool ledger_failed;   /* the same */
 	int64_t unlearned_ms; /* since when the index takes no segment; 0: it does */
 	int64_t interval_ms;  /* when the next interval begins */
+	int64_t check_ms;     /* when the ledger is compared with the disk again */
 	int64_t enter_ms;     /* the ledger takes nothing new before then */
 };
 
@@ -146,10 +149,10 @@ open_parts(struct loop *l, struct conf *conf, struct err *e)
 static void
 limit_rejected(struct loop *l, const struct conf *conf)
 {
-	rejected_set_limits(l->rejected,
-	    &(struct rejected_limits){ .max_bytes = conf->spool.rejected_max_size,
-		.max_files = conf->spool.rejected_max_files,
-		.max_age_s = (int64_t)conf->spool.rejected_max_age_s });
+	rejected_set_limits(
+	    l->rejected, &(struct rejected_limits){ .max_bytes = conf->spool.rejected_max_size,
+			     .max_files = conf->spool.rejected_max_files,
+			     .max_age_s = (int64_t)conf->spool.rejected_max_age_s });
 }
 
 /* What was there before is discovered again. */
@@ -270,6 +273,42 @@ waiting(const struct loop *l)
 }
 
 static void
+missing(void *arg, const char *name, uint64_t events)
+{
+	struct loop *l = arg;
+
+	if (sinks_tell(&l->sinks, name))
+		log_error(
+		    "%s/events/%s has vanished with %llu events, or lost some: the ledger does "
+		    "not add up until it is whole again, or written off",
+		    spool_dir(l->sp), name, (unsigned long long)events);
+}
+
+/* Does the ledger agree with the disk? Now and then, and not when that takes long at the start. */
+static void
+check_ledger(struct loop *l, int64_t now)
+{
+	struct ledger_check c;
+
+	if (now < l->check_ms)
+		return;
+	if (l->check_ms == 0 && waiting(l) > CHECK_AT_START_MAX) {
+		l->check_ms = now + CHECK_MS;
+		return;
+	}
+	l->check_ms = now + CHECK_MS;
+	if (ledger_check(l->ledger, &c, missing, l, NULL) < 0)
+		return;
+	for (size_t i = 0; i < c.n_sinks; i++)
+		if (c.sinks[i].difference != (int64_t)c.sinks[i].missing)
+			log_error("the ledger does not add up for sink %s: made %llu, %lld are not "
+				  "accounted for",
+			    c.sinks[i].counts.name, (unsigned long long)c.sinks[i].counts.made,
+			    (long long)c.sinks[i].difference);
+	ledger_check_free(&c);
+}
+
+static void
 interval(struct loop *l, int64_t now)
 {
 	struct err e;
@@ -281,6 +320,7 @@ interval(struct loop *l, int64_t now)
 	tidy(l);
 	sinks_interval(&l->sinks);
 	l->sinks.gone = true;
+	check_ledger(l, now);
 	if (sinks_any(&l->sinks))
 		report_interval(&l->report, waiting(l));
 }
