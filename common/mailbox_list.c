@@ -195,7 +195,7 @@ add_address(struct slice s, struct slice host, struct buf *out)
 			buf_add(out, slice_head(slice_skip(s, i), n));
 		i += n;
 	}
-	s = (struct slice){ out->p + begin, out->len - begin };
+	s = slice_skip(buf_slice(out), begin);
 	at = find_outside(s, "@!%:;");
 	if (s.len > 0 && at == s.len && host.len > 0) {
 		buf_addc(out, '@');
@@ -270,7 +270,7 @@ mailbox_list_print(struct slice value, struct slice host, struct buf *out)
 				continue;
 			}
 		}
-		one = slice_trim((struct slice){ value.p + begin, i - begin });
+		one = slice_trim(slice_head(slice_skip(value, begin), i - begin));
 		begin = ++i;
 		if (one.len == 0)
 			continue;
