@@ -175,13 +175,23 @@ is_v6(const char *ip)
 	return strchr(ip, ':') != NULL;
 }
 
+/* What main.cf may still have, of a time with one virtual MTA, is not this one's. */
+static void
+put_any_address(FILE *out)
+{
+	script_option(out, "smtp_bind_address", "");
+	script_option(out, "smtp_bind_address6", "");
+}
+
 static void
 put_source(const struct conf_vmta *v, FILE *out)
 {
 	if (v->source_ip == NULL) {
 		fputs("# It has no smtp-source-host: the host's own address.\n", out);
+		put_any_address(out);
 	} else if (is_this_host(v->source_ip)) {
 		fprintf(out, "# %s reaches no other host: not bound to\n", v->source_ip);
+		put_any_address(out);
 	} else {
 		script_option(out, is_v6(v->source_ip) ? "smtp_bind_address6" : "smtp_bind_address",
 		    v->source_ip);
