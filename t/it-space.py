@@ -169,8 +169,8 @@ def small(top, options):
 
 
 def test_full(top):
-    """8 MB, of which 3 are to stay free; what comes in is more than that."""
-    place = small(top, "size=8m")
+    """12 MB, of which 3 are to stay free; what comes in is more than that."""
+    place = small(top, "size=12m")
     if place is None:
         ok(True, "a small disk # SKIP no right to mount")
         return
@@ -201,7 +201,7 @@ def test_full(top):
         u.stop(signal.SIGKILL)
         # Somebody else fills it to the last byte: the ledger has its reserve.
         u = Uploader(conf, log)
-        wait(lambda: os.path.exists(os.path.join(spool, "reserve")))
+        wait(lambda: len(holder.got) == 8)
         with open(os.path.join(place, "other"), "wb", buffering=0) as f:
             try:
                 while f.write(b"x" * 4096):

@@ -198,7 +198,6 @@ loop_close(struct loop *l)
 	upload_close(l->up);
 	sinks_free(&l->sinks);
 	rejected_close(l->rejected);
-	space_free(&l->space);
 	ledger_close(l->ledger);
 	scan_close(&l->scan);
 	if (l->signals >= 0)

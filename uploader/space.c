@@ -1,61 +1,19 @@
 #include "uploader/space.h"
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/statvfs.h>
-#include <unistd.h>
 
 #include "common/log.h"
 
-#define RESERVE_NAME "reserve"
-#define CALM_MS      5000
-#define LOW_MS       200 /* while it is low: files are removed between two looks */
-#define AT_ONCE      16  /* segments a look: what they free is seen only when they are gone */
-#define SAY_MS       60000
-
-/* ---- room for the ledger ---- */
-
-static void
-reserve(struct space *s)
-{
-	char path[4200];
-	int fd;
-
-	if (s->reserved)
-		return;
-	snprintf(path, sizeof(path), "%s/" RESERVE_NAME, spool_dir(s->sp));
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, SPOOL_FILE_MODE);
-	if (fd < 0)
-		return;
-	s->reserved = posix_fallocate(fd, 0, SPACE_RESERVE) == 0;
-	close(fd);
-}
-
-/* Also the one that a process before us made. */
-static bool
-use_reserve(struct space *s)
-{
-	char path[4200];
-
-	snprintf(path, sizeof(path), "%s/" RESERVE_NAME, spool_dir(s->sp));
-	s->reserved = false;
-	return unlink(path) == 0;
-}
+#define CALM_MS 5000
+#define LOW_MS  200 /* while it is low: files are removed between two looks */
+#define AT_ONCE 16  /* segments a look: what they free is seen only when they are gone */
+#define SAY_MS  60000
 
 void
 space_init(struct space *s, struct spool *sp, struct ledger *l,
     bool (*release)(void *arg, const char *segment), void *arg)
 {
 	*s = (struct space){ .sp = sp, .ledger = l, .release = release, .arg = arg };
-}
-
-void
-space_free(struct space *s)
-{
-	/* Whoever starts next makes its own; the space is the host's meanwhile. */
-	if (s->sp != NULL)
-		use_reserve(s);
 }
 
 /* ---- is there enough? ---- */
@@ -109,8 +67,6 @@ purge(struct space *s)
 	struct err e;
 	int rc = purge_some(s, &segments, &events, &e);
 
-	if (rc < 0 && use_reserve(s))
-		rc = purge_some(s, &segments, &events, &e);
 	if (rc < 0) {
 		if (!s->failed)
 			log_error("min-free-space: nothing can be purged: %s", e.text);
@@ -165,7 +121,6 @@ space_step(struct space *s, uint64_t least, int64_t now_ms, int64_t *wake_ms)
 	}
 	if (enough(s, least, &fs)) {
 		say_enough(s);
-		reserve(s);
 		*wake_ms = s->check_ms = now_ms + CALM_MS;
 		return false;
 	}

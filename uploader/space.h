@@ -5,8 +5,8 @@
  * The same for inodes: at least SPACE_INODES are kept free, or a twentieth of all on a
  * small file system.
  *
- * The ledger is written before anything is removed, and on a full disk that needs room:
- * a file in the spool is kept for it.
+ * The ledger is written before anything is removed; it has room for that on a full
+ * disk (LEDGER_ROOM).
  */
 #ifndef UPLOADER_SPACE_H
 #define UPLOADER_SPACE_H
@@ -14,8 +14,7 @@
 #include "common/ledger.h"
 #include "common/spool.h"
 
-#define SPACE_INODES  1000
-#define SPACE_RESERVE ((size_t)512 * 1024)
+#define SPACE_INODES 1000
 
 struct space {
 	struct spool *sp;
@@ -25,7 +24,6 @@ struct space {
 	void *arg;
 
 	bool low, failed, exhausted; /* logged */
-	bool reserved;               /* the file is there */
 	int64_t check_ms;            /* when to look again */
 	uint64_t segments, events;   /* purged since space became low */
 	int64_t said_ms;
@@ -33,7 +31,6 @@ struct space {
 
 void space_init(struct space *s, struct spool *sp, struct ledger *l,
     bool (*release)(void *arg, const char *segment), void *arg);
-void space_free(struct space *s);
 
 /*
  * Look, if it is time, and purge some if it must be. `least` is min-free-space; 0: never.
