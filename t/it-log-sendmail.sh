@@ -10,7 +10,7 @@ sendmail_need
 
 it_begin smlog
 port=$(it_port) one=$(it_port) two=$(it_port) dead=$(it_port) collector=$(it_port) milter=$(it_port)
-n=${LOG_MESSAGES:-120}
+n=${LOG_MESSAGES:-60}
 mail=$src/t/lib/logmail.py
 mkdir "$D/keys" "$D/spool"
 
@@ -89,7 +89,7 @@ out=$(python3 "$mail" wait "$D/collector.db" "$D/first" 120)
 is "30 messages, nothing in the way" "$(echo "$out" | sed -n 2p)" "0 problems"
 echo "$out" | sed 's/^/# /'
 
-python3 "$mail" send "$port" 1000 "$n" 4 "$D/acked" 8 &
+python3 "$mail" send "$port" 1000 "$n" 4 "$D/acked" 6 &
 load=$!
 i=0
 while kill -0 "$load" 2>/dev/null; do
