@@ -1279,7 +1279,7 @@ def t_no_names():
 def t_disk_full():
     """With not a byte left in the spool what has been taken is written down, and makes room."""
     e = Endpoint(usual=answer(503, ""))
-    u = Uploader(e.url(), start=False, verbose=False)
+    u = Uploader(e.url(), start=False, verbose=False, extra="  min-free-space 0\n")
     shutil.rmtree(u.spool)
     os.mkdir(u.spool)
     if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=10m", "tmpfs", u.spool],
