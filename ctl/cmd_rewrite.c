@@ -40,7 +40,7 @@ struct run {
 static int
 usage(void)
 {
-	fputs("usage: signalpost rewrite [-c file] [-f sender] [-t recipient]... [-a user | -u]\n"
+	fputs("usage: signalpost rewrite [-c file] [-f sender] [-t recipient ...] [-a user | -u]\n"
 	      "           [-s client-address] [--explain] file.eml\n"
 	      "       signalpost rewrite --html [-c file] [-t recipient] [--explain] file.html\n"
 	      "  -f  MAIL FROM; default: Return-Path, else From\n"

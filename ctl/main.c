@@ -50,8 +50,9 @@ static const struct command commands[] = {
 	{ "replay", cmd_replay, "replay [--dry-run] [--sink name] [-c file] --all | name ...",
 	    "send again what was rejected" },
 	{ "rewrite", cmd_rewrite,
-	    "rewrite [-c file] [-f sender] [-t recipient]... [-a user | -u]\n"
-	    "        [-s client-address] file.eml",
+	    "rewrite [-c file] [-f sender] [-t recipient ...] [-a user | -u]\n"
+	    "        [-s client-address] [--explain] file.eml\n"
+	    "rewrite --html [-c file] [-t recipient] [--explain] file.html",
 	    "dry run: the message as it would leave, and what was done to it" },
 	{ "status", cmd_status, "status [-c file] [--json]\nstatus [-c file] --write-off",
 	    "does the ledger add up, what waits, what is wrong" },
