@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -56,7 +57,13 @@ rejected_set_limits(struct rejected *r, const struct rejected_limits *limits)
 bool
 rejected_with_suffix(const char *name, const char *suffix, char out[REJECTED_NAME_SIZE])
 {
-	return snprintf(out, REJECTED_NAME_SIZE, "%s%s", name, suffix) < REJECTED_NAME_SIZE;
+	size_t n = strlen(name), more = strlen(suffix) + 1;
+
+	if (n + more > REJECTED_NAME_SIZE)
+		return false;
+	memcpy(out, name, n);
+	memcpy(out + n, suffix, more);
+	return true;
 }
 
 static void

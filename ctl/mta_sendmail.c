@@ -274,7 +274,9 @@ put_listener(const struct conf *c, const struct conf_listener *l, FILE *out)
 	if (auth && !tls && plain_needs_tls(c))
 		fputs("dnl AUTH is never offered here: there is no TLS.\n", out);
 	if (s.auth_failures != CONF_UNLIMITED)
-		fputs("dnl not mapped: smtp-max-auth-failure-rate\n", out);
+		fputs("dnl smtp-max-auth-failure-rate: the milter refuses a client at connect that has\n"
+		      "dnl failed too often, by what <mail-log> says. sendmail has no such limit itself.\n",
+		    out);
 	/* E: no ETRN; A: no AUTH; S: no STARTTLS */
 	fprintf(out, "DAEMON_OPTIONS(`Name=%s:%u, Family=%s, Addr=%s, Port=%u, M=E%s%s')dnl\n",
 	    l->address, l->port, strchr(l->address, ':') != NULL ? "inet6" : "inet", l->address,

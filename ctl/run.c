@@ -80,7 +80,7 @@ run_program(
 
 	if (p.in < 0 || p.out < 0 || p.said < 0 || file_write_all(p.in, input) < 0 ||
 	    lseek(p.in, 0, SEEK_SET) < 0 || (pid = fork()) < 0) {
-		err_errno(e, "run %s", argv[0]);
+		err_text(e, errno, "run %s", argv[0]);
 		goto out;
 	}
 	if (pid == 0)
