@@ -53,7 +53,7 @@ closelog(void)
 {
 }
 
-void
+__attribute__((format(printf, 2, 0))) void
 vsyslog(int priority, const char *format, va_list ap)
 {
 	char text[8192], line[8400], stamp[32];
@@ -86,7 +86,7 @@ syslog(int priority, const char *format, ...)
 	va_end(ap);
 }
 
-void
+__attribute__((format(printf, 3, 4))) void
 __syslog_chk(int priority, int flag, const char *format, ...)
 {
 	va_list ap;
@@ -97,7 +97,7 @@ __syslog_chk(int priority, int flag, const char *format, ...)
 	va_end(ap);
 }
 
-void
+__attribute__((format(printf, 3, 0))) void
 __vsyslog_chk(int priority, int flag, const char *format, va_list ap)
 {
 	(void)flag;
