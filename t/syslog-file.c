@@ -76,7 +76,7 @@ vsyslog(int priority, const char *format, va_list ap)
 	close(fd);
 }
 
-void
+__attribute__((format(printf, 2, 3))) void
 syslog(int priority, const char *format, ...)
 {
 	va_list ap;
