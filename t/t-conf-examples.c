@@ -18,6 +18,9 @@ static const char definitions[] = "host-name mail.example.com\n"
 				  "<virtual-mta-pool pool1>\n"
 				  "    virtual-mta mta1\n"
 				  "</virtual-mta-pool>\n"
+				  "<signals>\n"
+				  "api-key 0123456789abcdef0123456789abcdef01234567\n"
+				  "</signals>\n"
 				  "<pattern-list patterns>\n"
 				  "</pattern-list>\n";
 
@@ -32,11 +35,19 @@ static const char *const names[] = {
 
 /* What a block can't be without. */
 static const char *const companions[CONF_N_SCOPES] = {
-	[CONF_IN_SIGNALS] = "api-key 0123456789abcdef0123456789abcdef01234567\n",
+	[CONF_IN_SINK] = "type http\nurl http://127.0.0.1:1/\n",
 	[CONF_IN_SMTP_USER] = "password secret\n",
 	[CONF_IN_MAIL_LOG] = "journal yes\n",
 	[CONF_IN_TRACKER] = "tls-certificate /t.crt\ntls-key /t.key\n",
 };
+
+static const char *
+companions_of(enum conf_scope scope, const struct conf_row *row)
+{
+	if (scope == CONF_IN_SINK && strcmp(row->name, "directory") == 0)
+		return "type file\n";
+	return companions[scope] != NULL ? companions[scope] : "";
+}
 
 /* What only a configuration in a file can say. */
 static const char *const files_only[] = { "only a file can include files",
@@ -60,9 +71,9 @@ tag_of(enum conf_scope scope)
 	return NULL;
 }
 
-/* `line` inside its block, and that inside the one that it stands in. */
+/* The row's `line` inside its block, and that inside the one that it stands in. */
 static void
-wrap(enum conf_scope scope, const char *line, struct buf *out)
+wrap(enum conf_scope scope, const struct conf_row *row, const char *line, struct buf *out)
 {
 	const struct conf_tag *tag = tag_of(scope);
 	struct buf inner;
@@ -74,10 +85,10 @@ wrap(enum conf_scope scope, const char *line, struct buf *out)
 	}
 	buf_init(&inner, 65536);
 	buf_printf(&inner, "<%s%s>\n%s%s\n</%s>\n", tag->name, names[tag->takes],
-	    companions[scope] != NULL ? companions[scope] : "", line, tag->name);
+	    companions_of(scope, row), line, tag->name);
 	while ((tag->parents & 1U << parent) == 0)
 		parent++;
-	wrap((enum conf_scope)parent, buf_str(&inner), out);
+	wrap((enum conf_scope)parent, row, buf_str(&inner), out);
 	buf_free(&inner);
 }
 
@@ -95,7 +106,7 @@ test_row(const struct conf_row *row)
 		return;
 	}
 	buf_adds(&text, definitions);
-	wrap(row->scope, buf_str(&line), &text);
+	wrap(row->scope, row, buf_str(&line), &text);
 	c = conf_parse("t", buf_slice(&text), &e);
 	ok(c != NULL || is_for_files(e.text), "%s: %s", buf_str(&line), e.text);
 	conf_free(c);
