@@ -92,6 +92,7 @@ const struct event_field event_fields[] = {
 #undef AT
 };
 const size_t event_field_count = COUNT(event_fields);
+_Static_assert(COUNT(event_fields) <= 64, "event_scan.c has a bit for each");
 
 void
 event_init(struct event *ev, enum event_type type)
