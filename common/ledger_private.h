@@ -1,5 +1,5 @@
 /*
- * ledger_private.h - what ledger.c, ledger_segment.c and ledger_check.c share: the
+ * ledger_private.h - what ledger.c and the other ledger_*.c share: the
  * database and its statements.
  */
 #ifndef COMMON_LEDGER_PRIVATE_H
