@@ -4,7 +4,6 @@
  */
 #include <fcntl.h>
 #include <getopt.h>
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sysexits.h>
@@ -18,6 +17,7 @@
 #include "common/utf8.h"
 #include "common/xalloc.h"
 #include "ctl/ctl.h"
+#include "ctl/json_out.h"
 #include "ctl/spool_view.h"
 
 #define LIST_DEFAULT 20
@@ -334,31 +334,6 @@ print_refused(const struct spool_view *v, const struct refused *r, size_t max)
 
 /* ---- as JSON ---- */
 
-static void
-add_text(struct json_object *o, const char *key, struct slice text)
-{
-	struct buf clean;
-
-	buf_init(&clean, BUF_NO_LIMIT);
-	utf8_clean(&clean, text);
-	json_object_object_add(o, key, json_object_new_string_len(buf_str(&clean), (int)clean.len));
-	buf_free(&clean);
-}
-
-static void
-add_number(struct json_object *o, const char *key, uint64_t n)
-{
-	json_object_object_add(o, key, json_object_new_uint64(n));
-}
-
-static void
-add_time(struct json_object *o, const char *key, int64_t ms)
-{
-	char iso[CLOCK_ISO_SIZE];
-
-	json_object_object_add(o, key, ms > 0 ? json_object_new_string(clock_iso(ms, iso)) : NULL);
-}
-
 static struct json_object *
 json_segments(const struct waiting *w, size_t max)
 {
@@ -368,11 +343,11 @@ json_segments(const struct waiting *w, size_t max)
 		const struct segment *s = &w->segments[i];
 		struct json_object *o = json_object_new_object();
 
-		add_text(o, "name", slice_str(s->name));
+		json_out_text(o, "name", slice_str(s->name));
 		json_object_object_add(
 		    o, "events", s->counted ? json_object_new_uint64(s->events) : NULL);
-		add_number(o, "bytes", s->bytes);
-		add_time(o, "since", s->since_s * 1000);
+		json_out_count(o, "bytes", s->bytes);
+		json_out_time(o, "since", s->since_s * 1000);
 		json_object_array_add(list, o);
 	}
 	return list;
@@ -390,10 +365,10 @@ json_sinks(const struct waiting *w)
 		if (s->counts.retired)
 			continue;
 		o = json_object_new_object();
-		add_text(o, "name", slice_str(s->counts.name));
-		add_number(o, "events", s->waiting);
-		add_number(o, "segments", s->counts.segments);
-		add_time(o, "oldest", s->oldest_s * 1000);
+		json_out_text(o, "name", slice_str(s->counts.name));
+		json_out_count(o, "events", s->waiting);
+		json_out_count(o, "segments", s->counts.segments);
+		json_out_time(o, "oldest", s->oldest_s * 1000);
 		json_object_array_add(list, o);
 	}
 	return list;
@@ -404,13 +379,13 @@ json_waiting(const struct waiting *w, size_t max)
 {
 	struct json_object *o = json_object_new_object();
 
-	add_number(o, "segments", w->n_segments);
-	add_number(o, "events", w->events);
-	add_number(o, "uncounted_segments", w->uncounted);
-	add_number(o, "bytes", w->bytes);
-	add_time(o, "oldest", w->oldest_s * 1000);
-	add_number(o, "open_files", w->n_open);
-	add_number(o, "open_bytes", w->open_bytes);
+	json_out_count(o, "segments", w->n_segments);
+	json_out_count(o, "events", w->events);
+	json_out_count(o, "uncounted_segments", w->uncounted);
+	json_out_count(o, "bytes", w->bytes);
+	json_out_time(o, "oldest", w->oldest_s * 1000);
+	json_out_count(o, "open_files", w->n_open);
+	json_out_count(o, "open_bytes", w->open_bytes);
 	json_object_object_add(o, "sinks", json_sinks(w));
 	json_object_object_add(o, "list", json_segments(w, max));
 	return o;
@@ -425,15 +400,15 @@ json_one(const struct spool_view *v, const struct rejected_entry *one)
 
 	buf_init(&store, BUF_NO_LIMIT);
 	rejected_read_why(v->rejected, one->name, &why, &store, NULL);
-	add_text(o, "name", slice_str(one->name));
-	add_time(o, "time", why.time_ms != 0 ? why.time_ms : one->time_us / 1000);
-	add_text(o, "sink", why.sink);
-	add_text(o, "reason", utf8_head(why.reason, REJECTED_REASON_MAX));
-	add_text(o, "batch", why.batch);
-	add_text(o, "segment", why.segment);
-	add_number(o, "events", why.events);
-	add_number(o, "bytes", one->bytes);
-	json_object_object_add(o, "file", json_object_new_boolean(one->regular));
+	json_out_text(o, "name", slice_str(one->name));
+	json_out_time(o, "time", why.time_ms != 0 ? why.time_ms : one->time_us / 1000);
+	json_out_text(o, "sink", why.sink);
+	json_out_text(o, "reason", utf8_head(why.reason, REJECTED_REASON_MAX));
+	json_out_text(o, "batch", why.batch);
+	json_out_text(o, "segment", why.segment);
+	json_out_count(o, "events", why.events);
+	json_out_count(o, "bytes", one->bytes);
+	json_out_bool(o, "file", one->regular);
 	buf_free(&store);
 	return o;
 }
@@ -445,9 +420,9 @@ json_refused(const struct spool_view *v, const struct refused *r, size_t max)
 
 	for (ssize_t i = 0; i < r->n && i < (ssize_t)max; i++)
 		json_object_array_add(list, json_one(v, &r->list[i]));
-	add_number(o, "files", (uint64_t)r->n);
-	add_number(o, "events", r->events);
-	add_number(o, "bytes", r->bytes);
+	json_out_count(o, "files", (uint64_t)r->n);
+	json_out_count(o, "events", r->events);
+	json_out_count(o, "bytes", r->bytes);
 	json_object_object_add(o, "list", list);
 	return o;
 }

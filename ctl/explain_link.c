@@ -8,15 +8,13 @@
  * What is not there is left out; of one that does not open there is "opens": false
  * and, if there is a token at all, the key that it asks for.
  */
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
 
-#include "common/clock.h"
 #include "common/link.h"
-#include "common/utf8.h"
 #include "ctl/explain.h"
+#include "ctl/json_out.h"
 
 static const struct {
 	enum token_kind kind;
@@ -35,27 +33,6 @@ kind_name(enum token_kind kind)
 		if (kind_names[i].kind == kind)
 			return kind_names[i].name;
 	return "";
-}
-
-static void
-put(struct json_object *o, const char *name, struct slice value)
-{
-	struct buf clean;
-
-	if (value.len == 0)
-		return;
-	buf_init(&clean, BUF_NO_LIMIT);
-	utf8_clean(&clean, value);
-	json_object_object_add(o, name, json_object_new_string_len(clean.p, (int)clean.len));
-	buf_free(&clean);
-}
-
-static void
-put_time(struct json_object *o, const char *name, int64_t wall_s)
-{
-	char text[CLOCK_ISO_SIZE];
-
-	put(o, name, slice_str(clock_iso(wall_s * 1000, text)));
 }
 
 /* "/c/TOKEN" of "https://host/c/TOKEN?x#y", or of a path alone. */
@@ -82,15 +59,15 @@ put_link(struct json_object *o, const struct conf *conf, const struct link *l)
 	uint64_t expiry_s = conf->tracker.link_expiry_s;
 	char id[IDS_SIZE];
 
-	put(o, "kind", slice_str(kind_name(l->kind)));
-	put(o, "message_id", slice_str(ids_text(l->message, id)));
-	put(o, "recipient", l->rcpt);
-	json_object_object_add(o, "subaccount", json_object_new_uint64(l->subaccount));
-	put(o, "name", l->name);
-	put(o, "target", l->url);
-	put_time(o, "made", l->message.time);
+	json_out_given(o, "kind", slice_str(kind_name(l->kind)));
+	json_out_given(o, "message_id", slice_str(ids_text(l->message, id)));
+	json_out_given(o, "recipient", l->rcpt);
+	json_out_count(o, "subaccount", l->subaccount);
+	json_out_given(o, "name", l->name);
+	json_out_given(o, "target", l->url);
+	json_out_time(o, "made", (int64_t)l->message.time * 1000);
 	if (expiry_s != CONF_UNLIMITED)
-		put_time(o, "expires", (int64_t)l->message.time + (int64_t)expiry_s);
+		json_out_time(o, "expires", ((int64_t)l->message.time + (int64_t)expiry_s) * 1000);
 }
 
 static bool
@@ -105,15 +82,13 @@ print_link(const struct token_ring *r, const struct conf *conf, const char *url)
 
 	buf_init(&store, TOKEN_PLAIN_MAX);
 	opens = link_open(r, path, &l, &store);
-	put(line, "url", slice_str(url));
-	json_object_object_add(line, "opens", json_object_new_boolean(opens));
+	json_out_given(line, "url", slice_str(url));
+	json_out_bool(line, "opens", opens);
 	if (opens)
 		put_link(line, conf, &l);
 	if (link_key_id(path, &key))
 		json_object_object_add(line, "key", json_object_new_int((int)key));
-	puts(json_object_to_json_string_ext(
-	    line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(line);
+	json_out_print(line);
 	buf_free(&store);
 	return opens;
 }

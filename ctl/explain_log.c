@@ -12,7 +12,6 @@
  * Whose messages they are is not asked. What a line does not have is left out.
  * "-" is standard input.
  */
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +22,8 @@
 #include "common/clock.h"
 #include "common/maillog.h"
 #include "common/reply.h"
-#include "common/utf8.h"
 #include "ctl/explain.h"
+#include "ctl/json_out.h"
 
 static const char *const kind_name[] = {
 	[MAILLOG_OTHER] = "other",
@@ -44,29 +43,6 @@ struct context {
 	struct maillog_clock clock;
 	int64_t now_s; /* in whose light stamps without a year are read */
 };
-
-static void
-put(struct json_object *o, const char *name, struct slice value)
-{
-	struct buf clean;
-
-	if (value.len == 0)
-		return;
-	buf_init(&clean, BUF_NO_LIMIT);
-	utf8_clean(&clean, value);
-	json_object_object_add(
-	    o, name, json_object_new_string_len(buf_str(&clean), (int)clean.len));
-	buf_free(&clean);
-}
-
-static void
-put_number(struct json_object *o, const char *name, int64_t n)
-{
-	char text[24];
-
-	snprintf(text, sizeof(text), "%lld", (long long)n);
-	put(o, name, slice_str(text));
-}
 
 /* What an attempt becomes; NULL: nothing, since it was no remote delivery. */
 static const char *
@@ -96,29 +72,29 @@ put_failure(struct json_object *o, const struct context *c, const struct maillog
 	classify(c->rules, &r, &v);
 	buf_init(&reason, BUF_NO_LIMIT);
 	reply_mask(r.raw, &reason);
-	put(o, "raw_reason", r.raw);
-	put(o, "reason", buf_slice(&reason));
+	json_out_given(o, "raw_reason", r.raw);
+	json_out_given(o, "reason", buf_slice(&reason));
 	buf_free(&reason);
 	if (r.code != 0)
-		put_number(o, "error_code", r.code);
-	put_number(o, "bounce_class", v.bounce_class);
-	put(o, "class_name", slice_str(v.class_name));
-	put(o, "category", slice_str(v.category));
-	put(o, "rule", slice_str(v.rule));
+		json_out_numeral(o, "error_code", r.code);
+	json_out_numeral(o, "bounce_class", v.bounce_class);
+	json_out_given(o, "class_name", slice_str(v.class_name));
+	json_out_given(o, "category", slice_str(v.category));
+	json_out_given(o, "rule", slice_str(v.rule));
 }
 
 static void
 put_attempt(
     struct json_object *o, const struct context *c, const struct maillog_line *m, struct slice rcpt)
 {
-	put(o, "event", slice_str(event_of(m)));
-	put(o, "rcpt_to", rcpt);
-	put(o, "relay", m->relay);
-	put(o, "ip_address", m->ip);
-	put(o, "delv_method", slice_str(m->method));
-	put(o, "dsn", m->dsn);
+	json_out_given(o, "event", slice_str(event_of(m)));
+	json_out_given(o, "rcpt_to", rcpt);
+	json_out_given(o, "relay", m->relay);
+	json_out_given(o, "ip_address", m->ip);
+	json_out_given(o, "delv_method", slice_str(m->method));
+	json_out_given(o, "dsn", m->dsn);
 	if (m->delay_ms >= 0)
-		put_number(o, "queue_time", m->delay_ms);
+		json_out_numeral(o, "queue_time", m->delay_ms);
 	if (m->status != MAILLOG_SENT)
 		put_failure(o, c, m);
 }
@@ -128,22 +104,20 @@ print_line(struct context *c, const struct maillog_line *m, const char *time, st
 {
 	struct json_object *o = json_object_new_object();
 
-	put(o, "time", slice_str(time));
-	put(o, "host", m->host);
-	put(o, "program", m->tag);
-	put(o, "queue_id", m->queue_id);
-	put(o, "kind", slice_str(kind_name[m->kind]));
+	json_out_given(o, "time", slice_str(time));
+	json_out_given(o, "host", m->host);
+	json_out_given(o, "program", m->tag);
+	json_out_given(o, "queue_id", m->queue_id);
+	json_out_given(o, "kind", slice_str(kind_name[m->kind]));
 	if (m->kind == MAILLOG_ATTEMPT)
 		put_attempt(o, c, m, rcpt);
 	else if (m->kind == MAILLOG_EXPIRED)
-		put(o, "event", SLICE_LIT("inband"));
+		json_out_given(o, "event", SLICE_LIT("inband"));
 	else if (m->kind == MAILLOG_DROPPED)
-		put_number(o, "lost", (int64_t)m->lost);
+		json_out_numeral(o, "lost", (int64_t)m->lost);
 	else if (m->kind == MAILLOG_AUTH_FAILURE)
-		put(o, "ip_address", m->ip);
-	puts(json_object_to_json_string_ext(
-	    o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+		json_out_given(o, "ip_address", m->ip);
+	json_out_print(o);
 }
 
 static void

@@ -9,7 +9,6 @@
  * Numbers are strings, as in events; a code or status that the text does not have
  * is left out. "-" reads texts from standard input, one a line.
  */
-#include <json-c/json.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,20 +16,8 @@
 
 #include "common/classify.h"
 #include "common/reply.h"
-#include "common/utf8.h"
 #include "ctl/explain.h"
-
-static void
-put(struct json_object *o, const char *name, struct slice value)
-{
-	struct buf clean;
-
-	buf_init(&clean, BUF_NO_LIMIT);
-	utf8_clean(&clean, value);
-	json_object_object_add(
-	    o, name, json_object_new_string_len(buf_str(&clean), (int)clean.len));
-	buf_free(&clean);
-}
+#include "ctl/json_out.h"
 
 static void
 put_numbers(struct json_object *o, const struct reply *r)
@@ -38,28 +25,21 @@ put_numbers(struct json_object *o, const struct reply *r)
 	struct buf text;
 
 	buf_init(&text, 64);
-	if (r->code != 0) {
-		buf_printf(&text, "%u", r->code);
-		put(o, "error_code", buf_slice(&text));
-	}
-	buf_clear(&text);
+	if (r->code != 0)
+		json_out_numeral(o, "error_code", r->code);
 	reply_status_print(&r->status, &text);
-	if (text.len > 0)
-		put(o, "dsn", buf_slice(&text));
+	json_out_given(o, "dsn", buf_slice(&text));
 	buf_free(&text);
 }
 
 static void
 put_class(struct json_object *o, const struct classification *v)
 {
-	char number[16];
-
-	snprintf(number, sizeof(number), "%u", v->bounce_class);
-	put(o, "bounce_class", slice_str(number));
-	put(o, "class_name", slice_str(v->class_name));
-	put(o, "category", slice_str(v->category));
-	put(o, "rule", slice_str(v->rule));
-	json_object_object_add(o, "hard", json_object_new_boolean(v->hard));
+	json_out_numeral(o, "bounce_class", v->bounce_class);
+	json_out_text(o, "class_name", slice_str(v->class_name));
+	json_out_text(o, "category", slice_str(v->category));
+	json_out_text(o, "rule", slice_str(v->rule));
+	json_out_bool(o, "hard", v->hard);
 }
 
 static void
@@ -74,13 +54,11 @@ print_reply(const struct classifier *c, struct slice text)
 	classify(c, &r, &v);
 	buf_init(&reason, BUF_NO_LIMIT);
 	reply_mask(r.raw, &reason);
-	put(line, "reply", text);
+	json_out_text(line, "reply", text);
 	put_numbers(line, &r);
 	put_class(line, &v);
-	put(line, "reason", buf_slice(&reason));
-	puts(json_object_to_json_string_ext(
-	    line, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(line);
+	json_out_text(line, "reason", buf_slice(&reason));
+	json_out_print(line);
 	buf_free(&reason);
 }
 

@@ -12,7 +12,6 @@
  * behind its envelope.
  */
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <stdio.h>
 #include <string.h>
 #include <sysexits.h>
@@ -26,25 +25,9 @@
 #include "common/report_class.h"
 #include "ctl/ctl.h"
 #include "ctl/explain.h"
+#include "ctl/json_out.h"
 
 #define MAIL_MAX ((size_t)100 * 1024 * 1024)
-
-static void
-put(struct json_object *o, const char *name, struct slice value)
-{
-	if (value.len > 0)
-		json_object_object_add(
-		    o, name, json_object_new_string_len(value.p, (int)value.len));
-}
-
-static void
-put_number(struct json_object *o, const char *name, unsigned value)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%u", value);
-	json_object_object_add(o, name, json_object_new_string(text));
-}
 
 /* What all events of a report have in common. */
 static struct json_object *
@@ -52,15 +35,15 @@ new_event(const struct report *r, const char *type)
 {
 	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, "type", json_object_new_string(type));
-	put(o, "message_id", r->message_id);
-	put(o, "signalpost_id", r->signalpost_id);
-	put(o, "envelope_id", r->envelope_id);
-	put(o, "campaign_id", r->job);
-	put(o, "msg_from", r->return_path);
-	put(o, "friendly_from", r->original_from);
-	put(o, "subject", r->original_subject);
-	put(o, "reporting_mta", r->reporting_mta);
+	json_out_text(o, "type", slice_str(type));
+	json_out_given(o, "message_id", r->message_id);
+	json_out_given(o, "signalpost_id", r->signalpost_id);
+	json_out_given(o, "envelope_id", r->envelope_id);
+	json_out_given(o, "campaign_id", r->job);
+	json_out_given(o, "msg_from", r->return_path);
+	json_out_given(o, "friendly_from", r->original_from);
+	json_out_given(o, "subject", r->original_subject);
+	json_out_given(o, "reporting_mta", r->reporting_mta);
 	return o;
 }
 
@@ -70,31 +53,31 @@ put_bounce(const struct classifier *c, const struct report *r, const struct repo
 {
 	struct classification v;
 
-	put(o, "rcpt_to", rcpt->rcpt);
+	json_out_given(o, "rcpt_to", rcpt->rcpt);
 	if (!slice_eqi(rcpt->final, rcpt->rcpt))
-		put(o, "final_recipient", rcpt->final);
-	put(o, "dsn", rcpt->status);
+		json_out_given(o, "final_recipient", rcpt->final);
+	json_out_given(o, "dsn", rcpt->status);
 	if (rcpt->code != 0)
-		put_number(o, "error_code", rcpt->code);
-	json_object_object_add(o, "action", json_object_new_string(dsn_action_name(rcpt->action)));
-	put(o, "raw_reason", rcpt->diagnostic);
-	put(o, "remote_mta", rcpt->remote_mta);
+		json_out_numeral(o, "error_code", rcpt->code);
+	json_out_text(o, "action", slice_str(dsn_action_name(rcpt->action)));
+	json_out_given(o, "raw_reason", rcpt->diagnostic);
+	json_out_given(o, "remote_mta", rcpt->remote_mta);
 	report_class(c, r, rcpt, &v);
 	if (v.bounce_class != 0) {
-		put_number(o, "bounce_class", v.bounce_class);
+		json_out_numeral(o, "bounce_class", v.bounce_class);
 		if (v.rule != NULL)
-			json_object_object_add(o, "rule", json_object_new_string(v.rule));
+			json_out_text(o, "rule", slice_str(v.rule));
 	}
 }
 
 static void
 put_feedback(const struct report *r, struct json_object *o)
 {
-	put(o, "fbtype", r->feedback_type);
-	put(o, "user_agent", r->user_agent);
-	put(o, "source_ip", r->source_ip);
-	put(o, "report_by", r->sender);
-	put(o, "report_to", r->to);
+	json_out_given(o, "fbtype", r->feedback_type);
+	json_out_given(o, "user_agent", r->user_agent);
+	json_out_given(o, "source_ip", r->source_ip);
+	json_out_given(o, "report_by", r->sender);
+	json_out_given(o, "report_to", r->to);
 }
 
 static const struct {
@@ -121,7 +104,7 @@ add_events(const struct classifier *c, const struct report *r, size_t row, struc
 		struct json_object *o = new_event(r, events[row].type);
 
 		if (feedback) {
-			put(o, "rcpt_to", r->rcpts[i].rcpt);
+			json_out_given(o, "rcpt_to", r->rcpts[i].rcpt);
 			put_feedback(r, o);
 		} else {
 			put_bounce(c, r, &r->rcpts[i], o);
@@ -135,9 +118,9 @@ add_events(const struct classifier *c, const struct report *r, size_t row, struc
 		if (feedback)
 			put_feedback(r, o);
 		else
-			put(o, "rcpt_to", r->sender);
+			json_out_given(o, "rcpt_to", r->sender);
 		if (events[row].bounce_class != 0)
-			put_number(o, "bounce_class", events[row].bounce_class);
+			json_out_numeral(o, "bounce_class", events[row].bounce_class);
 		json_object_array_add(list, o);
 	}
 }
@@ -149,11 +132,11 @@ put_dkim(struct report_auth *ra, struct slice mail, struct json_object *line)
 	struct report_auth_verdict v;
 
 	report_auth_check(ra, mail, &v);
-	json_object_object_add(o, "result", json_object_new_string(report_auth_name(v.result)));
-	put(o, "domain", slice_str(v.domain));
+	json_out_text(o, "result", slice_str(report_auth_name(v.result)));
+	json_out_given(o, "domain", slice_str(v.domain));
 	if (v.domain[0] != '\0')
-		json_object_object_add(o, "aligned", json_object_new_boolean(v.aligned));
-	put(o, "why", slice_str(v.why));
+		json_out_bool(o, "aligned", v.aligned);
+	json_out_given(o, "why", slice_str(v.why));
 	json_object_object_add(line, "dkim", o);
 }
 
@@ -163,19 +146,18 @@ print_report(const struct classifier *c, const char *file, const struct report *
 {
 	struct json_object *line = json_object_new_object(), *list = json_object_new_array();
 
-	json_object_object_add(line, "file", json_object_new_string(file));
-	json_object_object_add(line, "kind", json_object_new_string(report_kind_name(r->kind)));
-	json_object_object_add(line, "format", json_object_new_string(r->format));
+	json_out_text(line, "file", slice_str(file));
+	json_out_text(line, "kind", slice_str(report_kind_name(r->kind)));
+	json_out_text(line, "format", slice_str(r->format));
 	if (r->pattern != NULL)
-		json_object_object_add(line, "pattern", json_object_new_string(r->pattern));
+		json_out_text(line, "pattern", slice_str(r->pattern));
 	if (ra != NULL)
 		put_dkim(ra, mail, line);
 	for (size_t i = 0; i < COUNT(events); i++)
 		if (events[i].kind == r->kind)
 			add_events(c, r, i, list);
 	json_object_object_add(line, "events", list);
-	printf("%s\n", json_object_to_json_string_ext(line, JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(line);
+	json_out_print(line);
 }
 
 /* The body-pattern-file of a processor; *out stays NULL if there is none. */

@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <json-c/json.h>
 #include <limits.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -13,6 +12,7 @@
 #include "common/buf.h"
 #include "common/file.h"
 #include "common/slice.h"
+#include "ctl/json_out.h"
 #include "ctl/mta_finding.h"
 #include "ctl/mta_stage.h"
 #include "ctl/open_relay.h"
@@ -34,15 +34,13 @@ print_json(
 {
 	struct json_object *o = json_object_new_object();
 
-	json_object_object_add(o, "severity", json_object_new_string(how));
+	json_out_text(o, "severity", slice_str(how));
 	if (service != NULL)
-		json_object_object_add(o, "service", json_object_new_string(service));
-	json_object_object_add(o, "setting", json_object_new_string(setting));
-	json_object_object_add(o, "text", json_object_new_string(why));
-	json_object_object_add(o, "remedy", json_object_new_string(remedy));
-	puts(json_object_to_json_string_ext(
-	    o, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE));
-	json_object_put(o);
+		json_out_text(o, "service", slice_str(service));
+	json_out_text(o, "setting", slice_str(setting));
+	json_out_text(o, "text", slice_str(why));
+	json_out_text(o, "remedy", slice_str(remedy));
+	json_out_print(o);
 }
 
 void

@@ -1,7 +1,4 @@
-#include <json-c/json.h>
-
-#include "common/clock.h"
-#include "common/utf8.h"
+#include "ctl/json_out.h"
 #include "ctl/status.h"
 
 static void
@@ -10,44 +7,14 @@ add(struct json_object *o, const char *key, struct json_object *value)
 	json_object_object_add(o, key, value);
 }
 
-static void
-add_number(struct json_object *o, const char *key, uint64_t n)
-{
-	add(o, key, json_object_new_uint64(n));
-}
-
-static struct json_object *
-text(const char *s)
-{
-	struct json_object *o;
-	struct buf clean;
-
-	buf_init(&clean, BUF_NO_LIMIT);
-	utf8_clean(&clean, slice_str(s));
-	o = json_object_new_string_len(buf_str(&clean), (int)clean.len);
-	buf_free(&clean);
-	return o;
-}
-
-/* A time as ISO 8601, null if it is not known. */
-static void
-add_time(struct json_object *o, const char *key, int64_t s)
-{
-	char iso[CLOCK_ISO_SIZE];
-
-	if (s > 0)
-		clock_iso(s * 1000, iso);
-	add(o, key, s > 0 ? json_object_new_string(iso) : NULL);
-}
-
 static struct json_object *
 files(const struct status_files *f)
 {
 	struct json_object *o = json_object_new_object();
 
-	add_number(o, "files", f->n);
-	add_number(o, "bytes", f->bytes);
-	add_time(o, "oldest", f->oldest_s);
+	json_out_count(o, "files", f->n);
+	json_out_count(o, "bytes", f->bytes);
+	json_out_time(o, "oldest", f->oldest_s * 1000);
 	return o;
 }
 
@@ -57,21 +24,21 @@ sink(const struct ledger_sums *s)
 	const struct ledger_counts *c = &s->counts;
 	struct json_object *o = json_object_new_object();
 
-	add(o, "name", text(c->name));
-	add(o, "required", json_object_new_boolean(c->required));
-	add(o, "retired", json_object_new_boolean(c->retired));
-	add_number(o, "made", c->made);
+	json_out_text(o, "name", slice_str(c->name));
+	json_out_bool(o, "required", c->required);
+	json_out_bool(o, "retired", c->retired);
+	json_out_count(o, "made", c->made);
 	for (int f = 0; f < LEDGER_FATES; f++)
-		add_number(o, ledger_fate_name((enum ledger_fate)f), c->fate[f]);
-	add_number(o, "waiting", s->waiting);
+		json_out_count(o, ledger_fate_name((enum ledger_fate)f), c->fate[f]);
+	json_out_count(o, "waiting", s->waiting);
 	add(o, "unaccounted", json_object_new_int64(s->difference));
-	add_time(o, "oldest_waiting", s->oldest_s);
-	add_number(o, "batches_sent", c->sent);
-	add_number(o, "batches_retried", c->retried);
-	add_number(o, "bytes_sent", c->bytes);
-	add(o, "last_status", text(c->status));
-	add_time(o, "last_try", c->tried_s);
-	add_time(o, "last_success", c->success_s);
+	json_out_time(o, "oldest_waiting", s->oldest_s * 1000);
+	json_out_count(o, "batches_sent", c->sent);
+	json_out_count(o, "batches_retried", c->retried);
+	json_out_count(o, "bytes_sent", c->bytes);
+	json_out_text(o, "last_status", slice_str(c->status));
+	json_out_time(o, "last_try", c->tried_s * 1000);
+	json_out_time(o, "last_success", c->success_s * 1000);
 	return o;
 }
 
@@ -90,16 +57,16 @@ ledger(const struct status *st)
 	for (size_t i = 0; i < st->n_missing; i++) {
 		struct json_object *m = json_object_new_object();
 
-		add(m, "segment", text(st->missing[i].segment));
-		add_number(m, "events", st->missing[i].events);
+		json_out_text(m, "segment", slice_str(st->missing[i].segment));
+		json_out_count(m, "events", st->missing[i].events);
 		json_object_array_add(missing, m);
 	}
-	add(o, "good", json_object_new_boolean(st->ledger.good));
+	json_out_bool(o, "good", st->ledger.good);
 	add(o, "sinks", sinks);
-	add_number(o, "segments", st->ledger.segments);
-	add_number(o, "uncounted_segments", st->ledger.uncounted_segments);
-	add_number(o, "uncounted_bytes", st->ledger.uncounted_bytes);
-	add_number(o, "missing_segments", st->ledger.missing_segments);
+	json_out_count(o, "segments", st->ledger.segments);
+	json_out_count(o, "uncounted_segments", st->ledger.uncounted_segments);
+	json_out_count(o, "uncounted_bytes", st->ledger.uncounted_bytes);
+	json_out_count(o, "missing_segments", st->ledger.missing_segments);
 	add(o, "missing", missing);
 	return o;
 }
@@ -114,19 +81,19 @@ mail_log(const struct status *st)
 	o = json_object_new_object();
 	list = json_object_new_array();
 	add(o, "waiting", json_object_new_int64(st->index.waiting));
-	add_time(o, "oldest_waiting", st->index.oldest_waiting_s);
+	json_out_time(o, "oldest_waiting", st->index.oldest_waiting_s * 1000);
 	add(o, "unknown", json_object_new_int64(st->index.unknown));
 	add(o, "index_bytes", json_object_new_int64(st->index.bytes));
 	for (size_t i = 0; i < st->n_unknown; i++) {
 		const struct status_unknown *u = &st->unknown[i];
 		struct json_object *one = json_object_new_object();
 
-		add(one, "message_id", text(u->message_id));
-		add(one, "queue_id", text(u->queue_id));
-		add(one, "rcpt_to", text(u->rcpt));
-		add(one, "campaign_id", text(u->campaign));
-		add_time(one, "received", u->received_s);
-		add_time(one, "given_up", u->given_up_s);
+		json_out_text(one, "message_id", slice_str(u->message_id));
+		json_out_text(one, "queue_id", slice_str(u->queue_id));
+		json_out_text(one, "rcpt_to", slice_str(u->rcpt));
+		json_out_text(one, "campaign_id", slice_str(u->campaign));
+		json_out_time(one, "received", u->received_s * 1000);
+		json_out_time(one, "given_up", u->given_up_s * 1000);
 		json_object_array_add(list, one);
 	}
 	add(o, "latest_unknown", list);
@@ -138,9 +105,9 @@ rejected(const struct status *st)
 {
 	struct json_object *o = json_object_new_object();
 
-	add_number(o, "files", st->rejected_files);
-	add_number(o, "lines", st->rejected_lines);
-	add_number(o, "bytes", st->rejected_bytes);
+	json_out_count(o, "files", st->rejected_files);
+	json_out_count(o, "lines", st->rejected_lines);
+	json_out_count(o, "bytes", st->rejected_bytes);
 	return o;
 }
 
@@ -149,11 +116,11 @@ status_print_json(const struct status *st, FILE *out)
 {
 	struct json_object *o = json_object_new_object(), *problems = json_object_new_array();
 
-	add_time(o, "time", st->now_s);
-	add(o, "spool", text(st->conf->spool.directory));
-	add_number(o, "free_bytes", st->free_bytes);
-	add_number(o, "free_inodes", st->free_inodes);
-	add(o, "uploader_runs", json_object_new_boolean(st->uploader_runs));
+	json_out_time(o, "time", st->now_s * 1000);
+	json_out_text(o, "spool", slice_str(st->conf->spool.directory));
+	json_out_count(o, "free_bytes", st->free_bytes);
+	json_out_count(o, "free_inodes", st->free_inodes);
+	json_out_bool(o, "uploader_runs", st->uploader_runs);
 	add(o, "uploader_pid",
 	    st->uploader_pid > 0 ? json_object_new_int64(st->uploader_pid) : NULL);
 	add(o, "being_written", files(&st->open));
@@ -164,7 +131,7 @@ status_print_json(const struct status *st, FILE *out)
 	add(o, "rejected", rejected(st));
 	add(o, "mail_log", mail_log(st));
 	for (size_t i = 0; i < st->n_problems; i++)
-		json_object_array_add(problems, text(st->problems[i]));
+		json_object_array_add(problems, json_out_string(slice_str(st->problems[i])));
 	add(o, "problems", problems);
 	fprintf(out, "%s\n",
 	    json_object_to_json_string_ext(
