@@ -18,10 +18,10 @@
 #include "uploader/confirm.h"
 #include "uploader/enter.h"
 #include "uploader/jobs.h"
-#include "uploader/report.h"
 #include "uploader/scan.h"
 #include "uploader/sinks.h"
 #include "uploader/space.h"
+#include "uploader/transfer_log.h"
 #include "uploader/upload.h"
 #include "uploader/workers.h"
 
@@ -46,7 +46,7 @@ struct loop {
 	struct confirm *confirm;
 	struct sinks sinks;
 	struct space space;
-	struct report report;
+	struct transfer_log transfers;
 	int signals; /* signalfd */
 	bool stop;
 	bool said_idle;       /* that there is nowhere to send to */
@@ -137,7 +137,7 @@ open_parts(struct loop *l, struct conf *conf, struct err *e)
 				  .workers = l->workers,
 				  .rejected = l->rejected,
 				  .confirm = l->confirm,
-				  .report = &l->report,
+				  .transfers = &l->transfers,
 				  .may_go = may_go,
 				  .arg = l });
 	space_init(&l->space, l->sp, l->ledger, release, l);
@@ -162,11 +162,11 @@ report_known(struct loop *l)
 	struct ledger_segment seg = { 0 };
 	size_t n = sinks_waiting(&l->sinks);
 
-	if (!l->report.verbose)
-		l->report.discovered += n;
+	if (!l->transfers.verbose)
+		l->transfers.discovered += n;
 	else
 		while (ledger_next(l->ledger, 0, seg.id, &seg, NULL) > 0)
-			report_found(&l->report, seg.name);
+			transfer_log_found(&l->transfers, seg.name);
 }
 
 struct loop *
@@ -176,7 +176,7 @@ loop_open(struct conf *conf, struct spool *sp, struct err *e)
 
 	l->sp = sp;
 	l->scan.inotify = l->signals = -1;
-	report_init(&l->report, conf->signals.log_verbose, plain_line);
+	transfer_log_init(&l->transfers, conf->signals.log_verbose, plain_line);
 	if (open_parts(l, conf, e) < 0) {
 		loop_close(l);
 		return NULL;
@@ -321,7 +321,7 @@ interval(struct loop *l, int64_t now)
 	l->sinks.gone = true;
 	check_ledger(l, now);
 	if (sinks_any(&l->sinks))
-		report_interval(&l->report, waiting(l));
+		transfer_log_interval(&l->transfers, waiting(l));
 }
 
 /* ---- new segments ---- */
@@ -331,7 +331,7 @@ entered(void *arg, const char *name)
 {
 	struct loop *l = arg;
 
-	report_found(&l->report, name);
+	transfer_log_found(&l->transfers, name);
 }
 
 static void
@@ -513,7 +513,7 @@ reload(struct loop *l)
 			    l->conf->spool.directory);
 		conf_free(l->conf);
 		l->conf = new;
-		l->report.verbose = new->signals.log_verbose;
+		l->transfers.verbose = new->signals.log_verbose;
 		l->said_idle = false;
 		l->interval_ms = clock_mono_ms();
 		daemon_log(new);
@@ -584,7 +584,7 @@ go_on(struct loop *l, int64_t now)
 	if (!sinks_any(&l->sinks))
 		say_idle(l);
 	else if (!l->enter.busy && scan_left(&l->scan) == 0 && sinks_rest(&l->sinks, now))
-		report_round(&l->report, waiting(l));
+		transfer_log_round(&l->transfers, waiting(l));
 	return wake;
 }
 
@@ -637,6 +637,6 @@ loop_run(struct loop *l, struct err *e)
 	while (!l->stop)
 		if (turn(l, e) < 0)
 			return -1;
-	report_end(&l->report, waiting(l));
+	transfer_log_end(&l->transfers, waiting(l));
 	return 0;
 }

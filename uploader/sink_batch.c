@@ -355,7 +355,7 @@ slot_settled(struct slot *t, bool gone)
 	}
 	s->gone = s->gone || gone;
 	say_left_out(t);
-	if (s->env.report->verbose && o->id[0] != '\0')
+	if (s->env.transfers->verbose && o->id[0] != '\0')
 		log_info("%s: %s calls it batch %s", t->seg.name, buf_str(&t->host), o->id);
 	for (size_t i = 0; i < LEDGER_FATES; i++)
 		t->seg.taken += o->fates[i];
@@ -367,7 +367,7 @@ slot_settled(struct slot *t, bool gone)
 		sinks_entered(s);
 	if (o->done) {
 		if (s->reports == t->sink && t->sent)
-			report_transferred(s->env.report, t->seg.name);
+			transfer_log_transferred(s->env.transfers, t->seg.name);
 		slot_free_up(t);
 	} else if (o->lost > 0) {
 		snprintf(why, sizeof(why),

@@ -13,7 +13,7 @@
 #include "common/rejected.h"
 #include "common/spool.h"
 #include "uploader/confirm.h"
-#include "uploader/report.h"
+#include "uploader/transfer_log.h"
 #include "uploader/upload.h"
 #include "uploader/workers.h"
 
@@ -28,7 +28,7 @@ struct sinks_env { /* what they work with; all of it outlives them */
 	struct workers *workers;
 	struct rejected *rejected;
 	struct confirm *confirm;
-	struct report *report;
+	struct transfer_log *transfers;
 	/* Is this segment in the index, so that it may go? False: ask again later. */
 	bool (*may_go)(void *arg, const char *segment);
 	void *arg;

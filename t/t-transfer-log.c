@@ -1,4 +1,4 @@
-#include "uploader/report.h"
+#include "uploader/transfer_log.h"
 
 #include <string.h>
 
@@ -20,7 +20,7 @@ take(const char *text)
  * r nothing more can be sent now, e the end. `waiting` is what is in the queue.
  */
 static void
-play(struct report *r, const char *what)
+play(struct transfer_log *l, const char *what)
 {
 	size_t waiting = 0;
 
@@ -28,21 +28,21 @@ play(struct report *r, const char *what)
 	for (; *what != '\0'; what++)
 		switch (*what) {
 		case 'f':
-			report_found(r, "sp1-A.json");
+			transfer_log_found(l, "sp1-A.json");
 			waiting++;
 			break;
 		case 't':
-			report_transferred(r, "sp1-A.json");
+			transfer_log_transferred(l, "sp1-A.json");
 			waiting--;
 			break;
 		case 'i':
-			report_interval(r, waiting);
+			transfer_log_interval(l, waiting);
 			break;
 		case 'r':
-			report_round(r, waiting);
+			transfer_log_round(l, waiting);
 			break;
 		default:
-			report_end(r, waiting);
+			transfer_log_end(l, waiting);
 		}
 }
 
@@ -90,10 +90,10 @@ main(void)
 	};
 
 	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct report r;
+		struct transfer_log l;
 
-		report_init(&r, rows[i].verbose, take);
-		play(&r, rows[i].happens);
+		transfer_log_init(&l, rows[i].verbose, take);
+		play(&l, rows[i].happens);
 		if (!ok(strcmp(lines, rows[i].want) == 0, "%s%s", rows[i].happens,
 			rows[i].verbose ? ", verbose" : ""))
 			printf("# got %s", lines);
