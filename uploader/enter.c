@@ -14,8 +14,12 @@ run(struct worker_job *job)
 {
 	struct enter *n = (struct enter *)(void *)job;
 
-	for (size_t i = 0; i < n->n; i++)
-		batch_count(n->dirfd, n->names[i], &n->counts[i]);
+	uint64_t bytes = 0;
+
+	for (n->done = 0; n->done < n->n && bytes < ENTER_BYTES; n->done++) {
+		batch_count(n->dirfd, n->names[n->done], &n->counts[n->done]);
+		bytes += n->counts[n->done].bytes;
+	}
 }
 
 void
@@ -25,7 +29,6 @@ enter_start(struct enter *n, struct scan *s, struct workers *w)
 
 	if (n->busy || n->counted)
 		return;
-	n->n = 0;
 	while (n->n < ENTER_AT_ONCE && (name = scan_next(s)) != NULL)
 		memcpy(n->names[n->n++], name, SPOOL_NAME_SIZE);
 	if (n->n == 0)
@@ -46,7 +49,7 @@ enter_counted(struct enter *n)
 static int
 write_all(struct enter *n, struct ledger *l, bool entered[ENTER_AT_ONCE], struct err *e)
 {
-	for (size_t i = 0; i < n->n; i++) {
+	for (size_t i = 0; i < n->done; i++) {
 		const struct batch_count *c = &n->counts[i];
 		int rc = c->state == BATCH_READY
 		             ? ledger_enter(l, n->names[i], c->events, c->bytes, c->oldest_s, e)
@@ -76,7 +79,7 @@ enter_write(struct enter *n, struct ledger *l, const struct enter_calls *calls, 
 	if (ledger_commit(l, e) < 0)
 		return -1;
 	n->counted = false;
-	for (size_t i = 0; i < n->n; i++) {
+	for (size_t i = 0; i < n->done; i++) {
 		if (entered[i]) {
 			calls->entered(calls->arg, n->names[i]);
 			any = 1;
@@ -86,5 +89,9 @@ enter_write(struct enter *n, struct ledger *l, const struct enter_calls *calls, 
 			calls->bad(calls->arg, n->names[i], n->counts[i].why.text);
 		}
 	}
+	/* The others come first next time. */
+	n->n -= n->done;
+	memmove(n->names, n->names + n->done, n->n * sizeof(n->names[0]));
+	n->done = 0;
 	return any;
 }

@@ -1,6 +1,6 @@
 /*
- * enter.h - new segments into the ledger, some hundreds at a time: a worker counts
- * their events, one transaction enters them. What holds no events is removed.
+ * enter.h - new segments into the ledger, as many at a time as are counted quickly: a worker
+ * counts their events, one transaction enters them. What holds no events is removed.
  */
 #ifndef UPLOADER_ENTER_H
 #define UPLOADER_ENTER_H
@@ -11,12 +11,14 @@
 #include "uploader/scan.h"
 #include "uploader/workers.h"
 
-#define ENTER_AT_ONCE 256
+#define ENTER_AT_ONCE 1024                 /* a transaction is a sync */
+#define ENTER_BYTES   ((uint64_t)32 << 20) /* then the first of them can go, and others wait */
 
 struct enter {
 	struct worker_job job; /* first; job.owner is this */
 	int dirfd;             /* events/ */
-	size_t n;
+	size_t n;              /* names that were taken from the scan */
+	size_t done;           /* of these, counted */
 	char names[ENTER_AT_ONCE][SPOOL_NAME_SIZE];
 	struct batch_count counts[ENTER_AT_ONCE];
 	bool busy, counted;

@@ -12,7 +12,7 @@ void
 lines_open(struct lines *r, int fd, uint64_t offset)
 {
 	*r = (struct lines){ .fd = fd, .offset = offset };
-	r->window = xcalloc(1, LINES_WINDOW);
+	r->window = xrealloc(NULL, 1, LINES_WINDOW); /* zeros would cost more than a small file */
 }
 
 void
@@ -50,7 +50,7 @@ pass_over(struct lines *r, struct line *out, struct err *e)
 {
 	size_t keep = r->filled;
 	uint64_t at = r->offset + r->filled;
-	char *room = xcalloc(1, LINES_WINDOW);
+	char *room = xrealloc(NULL, 1, LINES_WINDOW);
 	const char *lf = NULL;
 	ssize_t n = 1;
 

@@ -251,12 +251,19 @@ static void
 read_spool(struct loop *l, bool all)
 {
 	struct err e;
+	bool together;
+	int rc;
 
 	if (l->enter.busy || l->enter.counted) {
 		l->scan.unread = l->scan.unread || all;
 		return;
 	}
-	if (scan_read(&l->scan, all, known, l, &e) == 0) {
+	/* The ledger is asked about each name: one lock for all questions. */
+	together = (all || scan_wants(&l->scan)) && ledger_begin(l->ledger, NULL) == 0;
+	rc = scan_read(&l->scan, all, known, l, &e);
+	if (together)
+		ledger_rollback(l->ledger);
+	if (rc == 0) {
 		l->scan_failed = false;
 		return;
 	}

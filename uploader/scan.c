@@ -80,6 +80,7 @@ keep_oldest(struct scan *s)
 static int
 read_names(struct scan *s, DIR *dir, int (*known)(void *arg, const char *name), void *arg)
 {
+	char newest[SPOOL_NAME_SIZE] = ""; /* of a window that is full */
 	const struct dirent *d;
 
 	s->n = s->at = s->behind = 0;
@@ -90,13 +91,20 @@ read_names(struct scan *s, DIR *dir, int (*known)(void *arg, const char *name), 
 		if (!spool_is_segment(d->d_name) ||
 		    (d->d_type != DT_REG && d->d_type != DT_UNKNOWN))
 			continue;
+		/* Not for this window, known or not: asking takes longer than reading names. */
+		if (newest[0] != '\0' && strcmp(d->d_name, newest) > 0) {
+			s->behind++;
+			continue;
+		}
 		rc = known(arg, d->d_name);
 		if (rc < 0)
 			return -1;
 		if (rc > 0)
 			continue;
-		if (s->n == 2 * SCAN_WINDOW)
+		if (s->n == 2 * SCAN_WINDOW) {
 			keep_oldest(s);
+			memcpy(newest, s->names[SCAN_WINDOW - 1], sizeof(newest));
+		}
 		/* A segment's name is of a fixed length. */
 		memcpy(s->names[s->n++], d->d_name, strlen(d->d_name) + 1);
 	}
@@ -120,6 +128,12 @@ open_dir(const struct scan *s, struct err *e)
 	return dir;
 }
 
+bool
+scan_wants(const struct scan *s)
+{
+	return s->at == s->n && s->unread;
+}
+
 int
 scan_read(
     struct scan *s, bool all, int (*known)(void *arg, const char *name), void *arg, struct err *e)
@@ -127,7 +141,7 @@ scan_read(
 	DIR *dir;
 	int rc;
 
-	if (!all && (s->at < s->n || !s->unread))
+	if (!all && !scan_wants(s))
 		return 0;
 	dir = open_dir(s, e);
 	if (dir == NULL)

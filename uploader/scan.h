@@ -33,6 +33,8 @@ void scan_close(struct scan *s);
 /* s->inotify is readable: what has appeared goes into the window. */
 void scan_changed(struct scan *s);
 
+bool scan_wants(const struct scan *s); /* scan_read() would read, asked or not */
+
 /*
  * Read the directory if the window is empty and names may be missing from it, or if `all`:
  * those that `known` does not know. known() < 0 ends it. -1 and *e: the directory can't be read.
