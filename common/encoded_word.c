@@ -3,85 +3,8 @@
 #include <errno.h>
 #include <iconv.h>
 
+#include "common/charset.h"
 #include "common/utf8.h"
-
-/*
- * Charsets that mail is written in, by the names it uses, and iconv(3)'s name for
- * what is meant. Others stay undecoded: a sender shall not choose which of
- * iconv's 250 modules are loaded. NULL is UTF-8.
- *
- * What is called ISO-8859-1 is Windows-1252 more often than not, and a superset
- * of it; likewise the East Asian ones, which their users' programs have extended.
- */
-struct charset {
-	const char *name, *iconv_name;
-};
-
-static const struct charset charsets[] = {
-	{ "utf-8", NULL },
-	{ "utf8", NULL },
-	{ "us-ascii", NULL },
-	{ "ascii", NULL },
-	{ "iso-8859-1", "CP1252" },
-	{ "iso8859-1", "CP1252" },
-	{ "iso_8859-1", "CP1252" },
-	{ "latin1", "CP1252" },
-	{ "iso-8859-2", "ISO-8859-2" },
-	{ "iso-8859-3", "ISO-8859-3" },
-	{ "iso-8859-4", "ISO-8859-4" },
-	{ "iso-8859-5", "ISO-8859-5" },
-	{ "iso-8859-6", "ISO-8859-6" },
-	{ "iso-8859-7", "ISO-8859-7" },
-	{ "iso-8859-8", "ISO-8859-8" },
-	{ "iso-8859-8-i", "ISO-8859-8" },
-	{ "iso-8859-9", "CP1254" },
-	{ "iso-8859-10", "ISO-8859-10" },
-	{ "iso-8859-11", "CP874" },
-	{ "iso-8859-13", "ISO-8859-13" },
-	{ "iso-8859-14", "ISO-8859-14" },
-	{ "iso-8859-15", "ISO-8859-15" },
-	{ "iso-8859-16", "ISO-8859-16" },
-	{ "windows-1250", "CP1250" },
-	{ "windows-1251", "CP1251" },
-	{ "windows-1252", "CP1252" },
-	{ "windows-1253", "CP1253" },
-	{ "windows-1254", "CP1254" },
-	{ "windows-1255", "CP1255" },
-	{ "windows-1256", "CP1256" },
-	{ "windows-1257", "CP1257" },
-	{ "windows-1258", "CP1258" },
-	{ "windows-874", "CP874" },
-	{ "tis-620", "CP874" },
-	{ "cp1250", "CP1250" },
-	{ "cp1251", "CP1251" },
-	{ "cp1252", "CP1252" },
-	{ "cp437", "CP437" },
-	{ "cp850", "CP850" },
-	{ "cp852", "CP852" },
-	{ "ibm852", "CP852" },
-	{ "cp866", "CP866" },
-	{ "ibm866", "CP866" },
-	{ "koi8-r", "KOI8-R" },
-	{ "koi8-u", "KOI8-U" },
-	{ "macintosh", "MACINTOSH" },
-	{ "gb2312", "GB18030" },
-	{ "gbk", "GB18030" },
-	{ "gb18030", "GB18030" },
-	{ "big5", "BIG5-HKSCS" },
-	{ "big5-hkscs", "BIG5-HKSCS" },
-	{ "shift_jis", "CP932" },
-	{ "shift-jis", "CP932" },
-	{ "windows-31j", "CP932" },
-	{ "cp932", "CP932" },
-	{ "euc-jp", "EUC-JP" },
-	{ "iso-2022-jp", "ISO-2022-JP-2" },
-	{ "iso-2022-jp-2", "ISO-2022-JP-2" },
-	{ "euc-kr", "CP949" },
-	{ "ks_c_5601-1987", "CP949" },
-	{ "cp949", "CP949" },
-	{ "iso-2022-kr", "ISO-2022-KR" },
-	{ "utf-7", "UTF-7" },
-};
 
 static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
 
@@ -142,17 +65,6 @@ find_start(struct slice s, size_t from)
 	return at == NULL ? s.len : (size_t)(at - s.p);
 }
 
-/* "iso-8859-2*pl": the language (RFC 2231 section 5) is of no use here. */
-static const struct charset *
-find_charset(struct slice name)
-{
-	name = slice_cut(&name, '*');
-	for (size_t i = 0; i < COUNT(charsets); i++)
-		if (slice_eqi(name, slice_str(charsets[i].name)))
-			return &charsets[i];
-	return NULL;
-}
-
 /*
  * Length of an encoded text, up to its "?=", or SIZE_MAX. Blanks and '?' in it are
  * against RFC 2047 and common; another "=?" means that the end is missing.
@@ -177,7 +89,7 @@ parse_word(struct slice s, size_t pos, struct word *w)
 	struct slice rest = slice_skip(s, pos + 2);
 	size_t mark = slice_find(slice_head(rest, LONGEST_NAME), '?'), n;
 
-	w->charset = find_charset(slice_head(rest, mark));
+	w->charset = charset_find(slice_head(rest, mark));
 	if (w->charset == NULL || rest.len < mark + 3 || rest.p[mark + 2] != '?')
 		return false;
 	w->encoding = (char)(rest.p[mark + 1] | 0x20);

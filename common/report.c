@@ -217,7 +217,8 @@ as_text(struct report_reader *rr, const struct report_parts *ps, const struct re
 {
 	enum dsn_action action = report_text_action(rr);
 
-	if (ps->has_mdn || (s->forward && !s->daemon))
+	if ((ps->has_mdn && !report_words_rejected_text(buf_slice(&rr->lower))) ||
+	    (s->forward && !s->daemon))
 		return false;
 	if (!s->machine && !(s->bounce_subject && report_words_bounce_text(buf_slice(&rr->lower)) &&
 			       returns_a_message(rr, ps, ret)))
@@ -524,17 +525,20 @@ decide(struct report_reader *rr, const struct report_parts *ps, const struct rep
  * a person who passes one on does not.
  */
 static bool
-wraps_a_report(struct report_reader *rr, const struct report_parts *ps,
-    const struct report_sender *s, const struct report *out)
+wraps_a_report(
+    struct report_reader *rr, const struct report_parts *ps, const struct report_sender *s)
 {
+	struct returned wrapped = { 0 };
 	struct buf lower;
 	bool daemon;
 
-	if (!ps->has_message || ps->has_dsn || ps->has_inner_dsn || ps->has_arf ||
-	    rr->head.n_failed > 0 || rr->found.n > 0 || (!s->daemon && !s->null_path) || s->forward)
+	if (!ps->has_message || ps->has_dsn || ps->has_arf || rr->head.n_failed > 0 ||
+	    rr->found.n > 0 || (!s->daemon && !s->null_path) || s->forward)
 		return false;
+	returned_read(&wrapped, ps->returned);
+	address_first(slice_head(wrapped.from, 4096), &rr->address, NULL);
 	buf_init(&lower, MAX_VALUE);
-	report_lower(&lower, out->original_from);
+	report_lower(&lower, buf_slice(&rr->address));
 	daemon = report_words_daemon(buf_slice(&lower));
 	buf_free(&lower);
 	return daemon;
@@ -575,6 +579,10 @@ read_one(struct report_reader *rr, struct slice mail, bool inner, struct report 
 		report_returned_in_text(slice_skip(ps.dsn, header), &ret);
 	}
 	report_take_returned(rr, out, &ret);
+	if (out->message_id.len == 0 && ps.has_dsn)
+		out->message_id = report_clean(rr, report_message_id_in(ps.dsn), MAX_VALUE);
+	if (out->message_id.len == 0)
+		out->message_id = report_clean(rr, report_message_id_in(rr->found.text), MAX_VALUE);
 	out->sender = report_clean(rr, buf_slice(&rr->from_addr), MAX_VALUE);
 	out->to = report_clean(rr, buf_slice(&rr->to_addr), MAX_VALUE);
 	buf_clear(&rr->scratch);
@@ -582,7 +590,7 @@ read_one(struct report_reader *rr, struct slice mail, bool inner, struct report 
 	out->subject = report_keep(rr, buf_slice(&rr->scratch));
 	out->text = rr->found.text;
 	out->before = report_text_before(&rr->found);
-	if (!inner && wraps_a_report(rr, &ps, &s, out))
+	if (!inner && wraps_a_report(rr, &ps, &s))
 		return ps.returned;
 	decide(rr, &ps, &s, &ret, out);
 	if (out->format == NULL)

@@ -1,8 +1,10 @@
 #include "common/report_private.h"
 
+#include "common/charset.h"
 #include "common/header.h"
 #include "common/html_text.h"
 #include "common/transfer.h"
+#include "common/utf8.h"
 
 /* ISO-2022-JP (RFC 1468): two-byte characters look like ASCII; they become blanks. */
 static void
@@ -86,6 +88,25 @@ charset_is(const struct buf *charset, const char *start)
 	return slice_startsi(buf_slice(charset), slice_str(start));
 }
 
+/* Make it UTF-8; false if it is, or if nobody knows what it is. */
+static bool
+decode_charset(struct buf *out, struct slice in, const struct buf *charset)
+{
+	if (charset_is(charset, "utf-7") || charset_is(charset, "unicode-1-1-utf-7")) {
+		decode_utf7(out, in);
+		return true;
+	}
+	if (in.len > 0 && memmem(in.p, in.len, "\x1b$", 2) != NULL) {
+		if (!charset_to_utf8(out, in,
+			charset_is(charset, "iso-2022") ? buf_slice(charset)
+							: SLICE_LIT("iso-2022-jp")))
+			drop_iso2022(out, in);
+		return true;
+	}
+	/* What is valid UTF-8 is that, whatever the header calls it. */
+	return !utf8_valid(in) && charset_to_utf8(out, in, buf_slice(charset));
+}
+
 /* Append a text part to rr->text, decoded. */
 void
 report_add_text(struct report_reader *rr, struct slice body, enum transfer encoding,
@@ -109,23 +130,14 @@ report_add_text(struct report_reader *rr, struct slice body, enum transfer encod
 		buf_addc(&rr->text, '\n');
 	if (html) {
 		html_text(&rr->text, in, buf_slice(&charset));
-	} else if (charset_is(&charset, "iso-2022") ||
-		   (in.len > 0 && memmem(in.p, in.len, "\x1b$", 2) != NULL)) {
-		struct buf plain;
-
-		buf_init(&plain, REPORT_MAX_TEXT);
-		drop_iso2022(&plain, in);
-		report_add_lines(&rr->text, buf_slice(&plain));
-		buf_free(&plain);
-	} else if (charset_is(&charset, "utf-7") || charset_is(&charset, "unicode-1-1-utf-7")) {
-		struct buf plain;
-
-		buf_init(&plain, REPORT_MAX_TEXT);
-		decode_utf7(&plain, in);
-		report_add_lines(&rr->text, buf_slice(&plain));
-		buf_free(&plain);
 	} else {
+		struct buf plain;
+
+		buf_init(&plain, REPORT_MAX_TEXT);
+		if (decode_charset(&plain, in, &charset))
+			in = buf_slice(&plain);
 		report_add_lines(&rr->text, in);
+		buf_free(&plain);
 	}
 	buf_free(&decoded);
 	buf_free(&charset);

@@ -118,6 +118,9 @@ void report_take_returned(struct report_reader *rr, struct report *out, const st
 /* The header of the quoted message in a text for people. */
 void report_returned_in_text(struct slice quoted, struct returned *ret);
 
+/* Its id, where a text or a DSN names it; empty if neither does. */
+struct slice report_message_id_in(struct slice s);
+
 enum dsn_action report_text_action(const struct report_reader *rr);
 void report_read_failed(struct report_reader *rr, enum dsn_action action); /* X-Failed-Recipients */
 void report_read_text(struct report_reader *rr, const struct returned *ret, enum dsn_action action);

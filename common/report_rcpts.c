@@ -250,6 +250,49 @@ report_returned_in_text(struct slice quoted, struct returned *ret)
 	}
 }
 
+/* "<a@b>" or "a@b" at the start of what stands behind the words; without an "@" it is a queue id.
+ */
+static struct slice
+id_behind(struct slice s)
+{
+	size_t n = 0;
+
+	while (s.len > 0 && memchr(" \t:=<\"'", s.p[0], 8) != NULL)
+		s = slice_skip(s, 1);
+	while (n < s.len && n < MAX_VALUE && (unsigned char)s.p[n] > ' ' && s.p[n] != '>')
+		n++;
+	s = slice_head(s, n);
+	return has_at(s) ? s : slice_head(s, 0);
+}
+
+/*
+ * The message's id where no header of it is returned: "Message-id: <...>" among what a text or
+ * a DSN says of it, "The message identifier was: <...>".
+ */
+struct slice
+report_message_id_in(struct slice s)
+{
+	static const char *const words[] = { "message-id", "message id", "message identifier is",
+		"message identifier was", "message identifier", "nachrichten-id", "id du message" };
+	struct slice line, id;
+
+	s = slice_head(s, (size_t)16 * 1024);
+	while (slice_line(&s, &line)) {
+		line = slice_head(slice_trim(line), MAX_VALUE);
+		if (slice_startsi(line, SLICE_LIT("the ")))
+			line = slice_skip(line, 4);
+		if (slice_startsi(line, SLICE_LIT("x-original-")))
+			line = slice_skip(line, 11);
+		else if (slice_startsi(line, SLICE_LIT("original-")))
+			line = slice_skip(line, 9);
+		for (size_t i = 0; i < COUNT(words); i++)
+			if (slice_startsi(line, slice_str(words[i])) &&
+			    (id = id_behind(slice_skip(line, strlen(words[i])))).len > 0)
+				return id;
+	}
+	return slice_head(s, 0);
+}
+
 /* ---- a text for people ---- */
 
 /* A text without a status: the class is known nevertheless. */
@@ -292,7 +335,8 @@ report_text_action(const struct report_reader *rr)
 
 	if (report_words_delay_text(text) && !report_words_failure_text(text))
 		return DSN_DELAYED;
-	if (report_words_delay_subject(subject) && !report_words_failure_text(text))
+	if (report_words_delay_subject(subject) && !report_words_failure_text(text) &&
+	    !report_words_final_text(text))
 		return DSN_DELAYED;
 	return DSN_FAILED;
 }
@@ -412,7 +456,9 @@ report_find_missing(struct report_reader *rr, const struct returned *ret)
 		rr->rcpts[0].rcpt = report_clean(rr, buf_slice(&rr->address), MAX_VALUE);
 		return;
 	}
-	if (report_text_next(&rr->found, &said) > 0) {
+	/* A footer's address is behind "to" too. */
+	if ((rr->found.best == REPORT_TEXT_FIRST || rr->rcpts[0].final.len == 0) &&
+	    report_text_next(&rr->found, &said) > 0) {
 		rr->rcpts[0].rcpt = report_clean(rr, said.address, MAX_VALUE);
 		if (rr->rcpts[0].diagnostic.len == 0)
 			rr->rcpts[0].diagnostic = report_one_line(rr, said.reason);

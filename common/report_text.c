@@ -2,6 +2,7 @@
 
 #include "common/ascii.h"
 #include "common/dsn.h"
+#include "common/report_frame.h"
 
 #define REASON_MAX    4096
 #define LINE_MAX_LOOK 512
@@ -483,8 +484,8 @@ report_text_begin(struct report_text *t, struct slice text, const struct slice *
 
 	t->n = t->at = 0;
 	t->best = REPORT_TEXT_MENTIONED;
-	text = slice_head(text, REPORT_TEXT_MAX);
-	t->text = slice_head(text, report_text_quote(text, &header));
+	text = report_frame_skip_banner(slice_head(text, REPORT_TEXT_MAX));
+	t->text = report_frame_cut_footer(slice_head(text, report_text_quote(text, &header)));
 	t->quoted = slice_skip(text, header);
 	while (at < t->text.len && t->n < REPORT_TEXT_CANDIDATES) {
 		const char *sign = memchr(t->text.p + at, '@', t->text.len - at);

@@ -31,6 +31,29 @@ starts_any(struct slice s, const char *const *words, size_t n)
 	return false;
 }
 
+/* Gateways put "[EXTERNAL]", "***SPAM***" and "{Spam?}" before a subject. */
+static struct slice
+without_tags(struct slice s)
+{
+	s = slice_trim(s);
+	for (int i = 0; i < 3 && s.len > 0 && memchr("[{*", s.p[0], 3) != NULL; i++) {
+		size_t stars = 0, end;
+
+		while (stars < s.len && s.p[stars] == '*')
+			stars++;
+		if (stars > 0)
+			end = stars + slice_find(slice_skip(s, stars), '*');
+		else
+			end = slice_find(s, s.p[0] == '[' ? ']' : '}');
+		if (end >= s.len || end > 24)
+			break;
+		while (end < s.len && memchr("]}* ", s.p[end], 4) != NULL)
+			end++;
+		s = slice_skip(s, end);
+	}
+	return s;
+}
+
 #define HAS_ANY(s, table)    has_any(s, table, COUNT(table))
 #define STARTS_ANY(s, table) starts_any(s, table, COUNT(table))
 
@@ -146,6 +169,16 @@ static const char *const failure_texts[] = { "permanent error", "permanent fatal
 	"was rejected", "no longer be retried", "returned to sender", "not going to try again",
 	"could not be delivered to" };
 
+/* Where "Warning" in the subject is the only hint at a delay. */
+static const char *const final_texts[] = { "user unknown", "unknown user", "no such user",
+	"does not exist", "not accepting mail", "not have been delivered", "not be delivered",
+	"virus", "unacceptable attachment", "did not reach" };
+
+/* The reject of a filter that answers as a reader would: Sieve (RFC 5429 section 2.2). */
+static const char *const rejected_texts[] = { "was automatically rejected",
+	"has been automatically rejected", "was rejected by the recipient",
+	"message was refused by" };
+
 bool
 report_words_delay_subject(struct slice subject)
 {
@@ -156,6 +189,18 @@ bool
 report_words_delay_text(struct slice text)
 {
 	return HAS_ANY(text, delay_texts);
+}
+
+bool
+report_words_final_text(struct slice text)
+{
+	return HAS_ANY(text, final_texts);
+}
+
+bool
+report_words_rejected_text(struct slice text)
+{
+	return HAS_ANY(text, rejected_texts);
 }
 
 bool
@@ -209,7 +254,8 @@ static const char *const challenges[] = { "boxbe", "bluebottle", "spamarrest", "
 bool
 report_words_auto_subject(struct slice subject)
 {
-	return STARTS_ANY(subject, auto_starts) || HAS_ANY(subject, auto_anywhere);
+	return STARTS_ANY(subject, auto_starts) || STARTS_ANY(without_tags(subject), auto_starts) ||
+	       HAS_ANY(subject, auto_anywhere);
 }
 
 bool
@@ -230,5 +276,5 @@ static const char *const forwards[] = { "fwd:", "fw:", "re:", "wg:", "aw:", "tr:
 bool
 report_words_forward_subject(struct slice subject)
 {
-	return STARTS_ANY(subject, forwards);
+	return STARTS_ANY(subject, forwards) || STARTS_ANY(without_tags(subject), forwards);
 }

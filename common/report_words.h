@@ -18,7 +18,9 @@ bool report_words_bounce_subject(struct slice subject);
 bool report_words_bounce_text(struct slice text);
 bool report_words_delay_subject(struct slice subject);
 bool report_words_delay_text(struct slice text);
-bool report_words_failure_text(struct slice text); /* for good */
+bool report_words_failure_text(struct slice text);  /* for good */
+bool report_words_final_text(struct slice text);    /* says so without the words for it */
+bool report_words_rejected_text(struct slice text); /* by the recipient's own filter */
 
 bool report_words_auto_subject(struct slice subject);
 bool report_words_auto_text(struct slice text);

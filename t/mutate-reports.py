@@ -107,7 +107,7 @@ def blank_start(mail, r):
 def new_boundary(mail, r):
     h, b = split(mail)
     old = boundary(h)
-    if not old or len(old) < 8 or not re.search(rb'(?m)^--' + re.escape(old), b):
+    if not old or len(old) < 8 or mail.count(old) != len(re.findall(rb'(?m)(?:^--|boundary="?)' + re.escape(old), mail)) or not re.search(rb'(?m)^--' + re.escape(old), b):
         return None
     return mail.replace(old, b'=_next%d_%s' % (r.randrange(10**6), r.choice([b'x/y', b'a.b', b'q=p'])) if b'"' + old + b'"' in h else b'next%d' % r.randrange(10**6))
 
@@ -246,8 +246,195 @@ def extra_part(mail, r):
     return h + b'\n\n' + b[:at] + b'--' + old + b'\nContent-Type: text/plain\n\nCAUTION: This email originated from outside of the organization.\n\n' + b[at:]
 
 
-def rename(mail, r):
-    return mail  # see names()
+def first_text(mail, change):
+    """change(header, text) of the first text/plain part gives the new part; None if there is none"""
+    h, b = split(mail)
+    old = boundary(h)
+    if not old:
+        kind = value(h, b'content-type').lower()
+        if kind and not kind.startswith(b'text/plain'):
+            return None
+        new = change(h, b)
+        return new and new[0] + b'\n\n' + new[1]
+    pieces = re.split(rb'(?m)^(--' + re.escape(old) + rb'(?:--)?[ \t]*\n)', b)
+    if len(pieces) < 3 or pieces[1].startswith(b'--' + old + b'--'):
+        return None
+    ph, pb = split(pieces[2]) if not pieces[2].startswith(b'\n') else (b'', pieces[2][1:])
+    if ph and (not well_formed(ph) or not value(ph, b'content-type').lower().startswith(b'text/plain')):
+        return None
+    new = change(ph, pb)
+    if not new:
+        return None
+    pieces[2] = (new[0] + b'\n' if new[0] else b'') + b'\n' + new[1]
+    return h + b'\n\n' + b''.join(pieces)
+
+
+def is_encoded(header):
+    return value(header, b'content-transfer-encoding').lower() not in (b'', b'7bit', b'8bit')
+
+
+def banner(mail, r):
+    """what companies put at the top of mail from outside"""
+    text = r.choice([b'CAUTION: This email originated from outside of the organization. Do not click links or\nopen attachments unless you recognize the sender and know the content is safe.\n\n',
+                     b'[EXTERNAL EMAIL]\n\n', b'***** This is an external mail. Report phishing to phish-report@company.example *****\n\n'])
+    return first_text(mail, lambda h, t: None if is_encoded(h) else (h, text + t))
+
+
+def subject_tag(mail, r):
+    tag = r.choice([b'[EXTERNAL] ', b'[EXT] ', b'***SPAM*** ', b'{Spam?} '])
+    out = re.sub(rb'(?mi)\A((?:.+\n)*?subject:[ \t]*)(?=\S)', lambda m: m.group(1) + tag, mail, count=1)
+    return out if out != mail else None
+
+
+def disclaimer(mail, r):
+    """at the end of the text for people"""
+    text = r.choice([b'\n-----\nThis message and its attachments are confidential. If you have received it in error\ninform the sender at privacy@company.example and delete it. Virus scanned.\n',
+                     b'\n\nDiese E-Mail ist vertraulich. Fragen an datenschutz@firma.example.\n', b'\n_____\nScanned by gateway 7.2; the mailbox gw@filter.example is not read.\n'])
+    if not boundary(split(mail)[0]):
+        return None
+    return first_text(mail, lambda h, t: None if is_encoded(h) else (h, t.rstrip(b'\n') + b'\n' + text))
+
+
+def soft_breaks(mail, r):
+    """quoted-printable with its line ends anywhere, in addresses too"""
+    width = r.randrange(30, 76)
+
+    def encode(h, text):
+        if is_encoded(h) or (h and not well_formed(h)):
+            return None
+        out = []
+        for line in text.split(b'\n'):
+            cur = b''
+            for c in line:
+                one = bytes([c]) if 32 <= c < 127 and c != 61 or c == 9 else b'=%02X' % c
+                if len(cur) + len(one) >= width:
+                    out.append(cur + b'=')
+                    cur = b''
+                cur += one
+            if cur[-1:] in (b' ', b'\t'):
+                cur = cur[:-1] + b'=%02X' % cur[-1]
+            out.append(cur)
+        head = b'\n'.join(f for f in fields(h) if f and not f.lower().startswith(b'content-transfer-encoding'))
+        return (head + b'\n' if head else b'') + b'Content-Transfer-Encoding: quoted-printable', b'\n'.join(out)
+    return first_text(mail, encode)
+
+
+def charset(mail, r):
+    """the same text in another charset"""
+    def change(h, text):
+        if is_encoded(h) or not value(h, b'content-type'):
+            return None
+        try:
+            plain = text.decode('utf-8')
+        except UnicodeDecodeError:
+            return None
+        if re.search(rb'\x1b', text):
+            return None
+        name = r.choice(['iso-8859-1', 'windows-1252', 'iso-8859-15', 'utf-8', 'UTF-8', 'gb18030', 'iso-2022-jp', 'koi8-r', 'shift_jis', 'iso-8859-2', 'utf-7'])
+        try:
+            data = plain.encode(name)
+        except UnicodeEncodeError:
+            return None
+        head = b'\n'.join(b'Content-Type: text/plain; charset="%s"' % name.encode() if f.lower().startswith(b'content-type') else f for f in fields(h))
+        return head, data
+    return first_text(mail, change)
+
+
+def as_html(mail, r):
+    """a text for people, made HTML on its way"""
+    def change(h, text):
+        if is_encoded(h) or re.search(rb'[^\x00-\x7f]|\x1b', text) or not well_formed(h):
+            return None
+        for a, b in ((b'&', b'&amp;'), (b'<', b'&lt;'), (b'>', b'&gt;')):
+            text = text.replace(a, b)
+        text = re.sub(rb'([\w.+-]+@[\w-]+\.[\w.-]*\w)', rb'<a href="mailto:\1">\1</a>', text) if r.random() < 0.3 else text
+        head = b'\n'.join(f for f in fields(h) if f and not f.lower().startswith((b'content-type', b'content-transfer')))
+        return ((head + b'\n' if head else b'') + b'Content-Type: text/html; charset=us-ascii',
+                b'<html><body>\n' + re.sub(rb'\n', b'<br>\n', text) + b'</body></html>\n')
+    return first_text(mail, change) if boundary(split(mail)[0]) else None
+
+
+def other_addresses(mail, r):
+    """other IPv4 addresses"""
+    if b'base64' in mail.lower():
+        return None
+    return re.sub(rb'(?<![\d.=])((?:192|198|203)\.(?:0|51|168)\.\d{1,3})\.\d{1,3}(?![\d.])', lambda m: m.group(1) + b'.%d' % r.randrange(1, 255), mail)
+
+
+def other_dates(mail, r):
+    """dates as other systems write them, where they are not read"""
+    form = r.choice([b'%s.%s.2026 07:12:33', b'2026-%s-%s 07:12', b'le %s/%s/2026', b'%s/%s/26 7:12 PM'])
+    day = b'%02d' % r.randrange(1, 12)
+    h, b = split(mail)
+    out = re.sub(rb'(?m)^(?!Received|Date|X-|Arrival|Last|Will)([^:\n]{0,60})\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} \w{3} \d{4} \d\d:\d\d:\d\d(?: [+-]\d{4})?', lambda m: m.group(1) + form % (day, day), b)
+    return h + b'\n\n' + out if out != b else None
+
+
+def refold(mail, r):
+    """Diagnostic-Code folded at other places"""
+    def fold(m):
+        words = re.sub(rb'\s+', b' ', m.group(0)).split(b' ')
+        out = words[0]
+        for w in words[1:]:
+            out += r.choice([b' ', b' ', b'\n    ', b'\n\t']) + w
+        return out
+    out = re.sub(rb'(?mi)^Diagnostic-Code:[^\n]*(?:\n[ \t]+[^\n]+)*', fold, mail)
+    return out if out != mail else None
+
+
+def trailing_blanks(mail, r):
+    h, b = split(mail)
+    if boundary(h) or is_encoded(h):
+        return None
+    return h + b'\n\n' + re.sub(rb'(?m)(?<=\S)$', lambda m: r.choice([b'', b' ', b'  ']), b)
+
+
+def short(mail, label, r):
+    """without the returned message"""
+    h, b = split(mail)
+    old = boundary(h)
+    if not old or label['kind'] != 'dsn-standard':
+        return None
+    pieces = re.split(rb'(?m)^(--' + re.escape(old) + rb'(?:--)?[ \t]*\n?)', b)
+    keep = [pieces[0]]
+    for mark, part in zip(pieces[1::2], pieces[2::2]):
+        if re.match(rb'(?:.+\n)*?content-type:\s*(?:message/rfc822|text/rfc822-headers|message/partial)', part, re.I):
+            continue
+        keep += [mark, part]
+    if len(keep) == len(pieces) or not re.search(rb'(?i)content-type:\s*message/(?:global-)?delivery-status', b''.join(keep)):
+        return None
+    if any(not re.search(re.escape(a.encode()), b''.join(keep), re.I) for x in label['rcpt'] for a in x['addrs'][:1]):
+        return None
+    label = dict(label)
+    label.pop('message_id', None)
+    return h + b'\n\n' + b''.join(keep), label
+
+
+def gateway(mail, label, r):
+    """a gateway sends the report as an attachment of its own mail"""
+    h, b = split(mail)
+    if label['kind'] != 'dsn-standard' or not boundary(h) or not well_formed(h):
+        return None
+    to = value(h, b'to') or b'b@bounces.example'
+    return (b'Return-Path: <>\nFrom: Mail Gateway <postmaster@gw.example>\nTo: ' + to + b'\nSubject: Undeliverable mail\nDate: Mon, 2 Mar 2026 10:00:00 +0000\n'
+            b'MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary="gw-%d"\n\n--gw-%d\nContent-Type: text/plain\n\nThe attached report came for you.\n--gw-%d\nContent-Type: message/rfc822\n\n'.replace(b'%d', b'81723')
+            + mail.lstrip(b'\n') + b'\n--gw-81723--\n'), label
+
+
+def domains(mail, label, r):
+    """recipients of other domains"""
+    if re.search(rb'base64|quoted-printable|\x1b', mail, re.I) or re.search(rb'[^\x00-\x7f]', mail):
+        return None
+    text = json.dumps(label)
+    for x in label['rcpt']:
+        for a in x['addrs']:
+            local, _, domain = a.partition('@')
+            if not re.fullmatch(r'[a-z0-9.-]+\.[a-z]{2,}', domain) or len(local) < 4 or not re.fullmatch(r'[\w.-]+', local):
+                continue
+            new = r.choice(['t0p-mail', 'uni-x', 'kunden.post', 'a1b2']) + r.choice(['.co.uk', '.ne.jp', '.com.br', '.info', '.museum'])
+            mail = re.sub(rb'(?i)(?<![\w.-])' + re.escape((local + '@' + domain).encode()) + rb'(?![\w-])', (local + '@' + new).encode(), mail)
+            text = re.sub(r'(?i)(?<![\w.-])' + re.escape(local + '@' + domain) + r'(?![\w-])', local + '@' + new, text)
+    return mail, json.loads(text)
 
 
 NAMES = [(b'kijitora', b'j.smith42'), (b'sironeko', b'anna-lena'), (b'shironeko', b'sales_eu'), (b'example.jp', b'mailhost7.org'),
@@ -266,8 +453,10 @@ def names(mail, label, r):
     return mail, json.loads(text)
 
 
-CHANGES = [shuffle_header, header_case, fold_header, more_headers, mbox, blank_start, new_boundary, no_close, truncate,
-           footer, encode_text, status_case, status_values, rewrap, indent, extra_part, rename]
+LABELLED = {names, domains, short, gateway}  # may change the label too
+CHANGES = [banner, subject_tag, disclaimer, soft_breaks, charset, as_html, other_addresses, other_dates, refold, trailing_blanks,
+           names, domains, short, gateway, shuffle_header, header_case, fold_header, more_headers, mbox, blank_start, new_boundary, no_close, truncate,
+           footer, encode_text, status_case, status_values, rewrap, indent, extra_part]
 LINE_ENDS = [b'\n', b'\n', b'\r\n', b'\r\n', b'\r']
 
 
@@ -285,20 +474,23 @@ def main():
             with open(os.path.join(folder, label['file']), 'rb') as f:
                 mail = f.read().replace(b'\r\n', b'\n').replace(b'\r', b'\n')
             done = []
-            for change in r.sample(CHANGES, len(CHANGES)):
+            for change in sorted(r.sample(CHANGES, len(CHANGES)), key=lambda c: c in (mbox, blank_start)):
                 if len(done) == 3 or (done and r.random() < 0.3):
                     break
-                if change is rename:
-                    renamed = names(mail, label, r)
-                    if renamed:
-                        mail, label = renamed
-                        done.append('rename')
+                if change in LABELLED:
+                    changed = change(mail, label, r)
+                    if changed:
+                        mail, label = changed
+                        done.append(change.__name__)
                     continue
                 new = change(mail, r)
                 if new:
                     mail = new
                     done.append(change.__name__)
             eol = r.choice(LINE_ENDS)
+            if r.random() < 0.05:  # a header of one kind, a body of the other
+                mail = mail.replace(b'\n\n', b'\r\n\r\n', 1)
+                eol = b'\n'
             # binary parts must stay what they are
             if not re.search(rb'[^\x00-\x7f]', mail) or eol == b'\r\n':
                 mail = mail.replace(b'\n', eol)

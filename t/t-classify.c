@@ -198,6 +198,58 @@ labelled_replies(void)
 	classify_close(c);
 }
 
+/* "10|21 550 ...": the classes that are right, and the reply. */
+static void
+made_replies(void)
+{
+	static const char *const files[] = { "t/data/reports-made/replies" };
+	struct classifier *c = classify_open(NULL, NULL);
+	struct err e = { .text = "" };
+
+	for (size_t i = 0; i < COUNT(files); i++) {
+		struct buf text;
+		struct slice rest, line;
+		size_t n = 0, wrong = 0;
+
+		buf_init(&text, 1 << 20);
+		if (!ok(file_read(AT_FDCWD, source_file(files[i]), &text, &e) == 0, "%s %s",
+			files[i], e.text)) {
+			buf_free(&text);
+			continue;
+		}
+		rest = buf_slice(&text);
+		while (slice_line(&rest, &line)) {
+			struct slice labels, label;
+			struct classification v;
+			struct buf reply;
+			bool right = false;
+
+			if (line.len == 0 || line.p[0] == '#')
+				continue;
+			labels = slice_cut(&line, ' ');
+			buf_init(&reply, 4096);
+			buf_add(&reply, line);
+			v = ask(c, buf_str(&reply));
+			while (labels.len > 0) {
+				uint64_t want;
+
+				label = slice_cut(&labels, '|');
+				right = right ||
+				        (slice_uint(label, 100, &want) && want == v.bounce_class);
+			}
+			n++;
+			wrong += !right;
+			if (!right)
+				printf("# class %u by %s: %s\n", v.bounce_class, v.rule,
+				    buf_str(&reply));
+			buf_free(&reply);
+		}
+		ok(n > 100 && wrong == 0, "%zu of %zu are not what their labels say", wrong, n);
+		buf_free(&text);
+	}
+	classify_close(c);
+}
+
 /* ---- rule files ---- */
 
 static const char small[] = "# comment\n"
@@ -550,6 +602,7 @@ main(void)
 	shipped();
 	every_rule_is_tested();
 	labelled_replies();
+	made_replies();
 	conditions();
 	errors();
 	failing_tests();

@@ -1,0 +1,117 @@
+#include "common/report_frame.h"
+
+#include "common/ascii.h"
+
+#define BANNER_MAX ((size_t)640)
+#define FOOTER_MAX ((size_t)2048)
+
+static const char *const banner_words[] = { "originated from outside", "originated outside",
+	"sent from outside", "external email", "external e-mail", "external mail",
+	"external sender", "external message", "[external", "[ext]", "outside of the organi",
+	"outside the organi", "outside your organi", "outside of our", "outside our",
+	"do not click", "report phishing", "recognize the sender", "recognise the sender",
+	"externe e-mail", "externe mail", "von extern", "externer absender", "expéditeur externe",
+	"courriel externe", "correo externo", "mittente esterno", "remetente externo",
+	"externe afzender" };
+
+static const char *const footer_words[] = { "confidential", "received in error",
+	"received it in error", "received this in error", "received this message in error",
+	"received this email in error", "received this e-mail in error", "virus scanned",
+	"scanned for virus", "scanned by", "was scanned", "virus-free", "virenfrei",
+	"checked for virus", "vertraulich", "confidentiel", "riservat", "message was checked",
+	"signature database", "virus database", "poufn", "конфиденциальн", "vertrouwelijk", "gizli",
+	"legally privileged", "disclaimer", "please consider the environment" };
+
+static size_t
+lowered(char *to, struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		to[i] = ascii_lower(s.p[i]);
+	return s.len;
+}
+
+static const char *
+first_of(const char *p, size_t len, const char *const *words, size_t n)
+{
+	const char *first = NULL;
+
+	for (size_t i = 0; i < n; i++) {
+		const char *at = memmem(p, len, words[i], strlen(words[i]));
+
+		if (at != NULL && (first == NULL || at < first)) {
+			first = at;
+			len = (size_t)(at - p) + strlen(words[i]);
+		}
+	}
+	return first;
+}
+
+static bool
+is_empty(struct slice line)
+{
+	for (size_t i = 0; i < line.len; i++)
+		if (ascii_is_alnum(line.p[i]) || (unsigned char)line.p[i] >= 0x80)
+			return false;
+	return true;
+}
+
+/* Length of the first paragraph, with the empty lines before it; lines of dashes are empty. */
+static size_t
+paragraph(struct slice s)
+{
+	struct slice rest = s, line;
+	bool begun = false;
+
+	for (struct slice at = rest; slice_line(&rest, &line); at = rest) {
+		if (is_empty(line) && begun)
+			return s.len - at.len;
+		begun = begun || !is_empty(line);
+	}
+	return s.len;
+}
+
+struct slice
+report_frame_skip_banner(struct slice text)
+{
+	for (int i = 0; i < 3; i++) {
+		size_t n = paragraph(slice_head(text, BANNER_MAX));
+		char lower[BANNER_MAX];
+
+		if (n >= BANNER_MAX || n >= text.len)
+			return text;
+		lowered(lower, slice_head(text, n));
+		if (first_of(lower, n, banner_words, COUNT(banner_words)) == NULL &&
+		    (i == 0 || first_of(lower, n, footer_words, COUNT(footer_words)) == NULL))
+			return text;
+		text = slice_skip(text, n);
+	}
+	return text;
+}
+
+struct slice
+report_frame_cut_footer(struct slice text)
+{
+	size_t from = text.len > FOOTER_MAX ? text.len - FOOTER_MAX : 0, at, start;
+	struct slice tail = slice_skip(text, from);
+	char lower[FOOTER_MAX];
+	const char *word = first_of(lower, lowered(lower, tail), footer_words, COUNT(footer_words));
+
+	if (word == NULL)
+		return text;
+	/* back to the start of its paragraph */
+	at = start = from + (size_t)(word - lower);
+	while (at > 0) {
+		size_t line = at;
+
+		while (line > 0 && text.p[line - 1] != '\n')
+			line--;
+		if (is_empty((struct slice){ text.p + line, at - line }) && at < start)
+			break;
+		start = line;
+		at = line > 0 ? line - 1 : 0;
+		if (line == 0)
+			break;
+	}
+	/* A report that begins with it has nothing else to say. */
+	return slice_find(slice_head(text, start), '@') < start ? slice_head(text, start) : text;
+}
