@@ -296,7 +296,7 @@ const struct conf_row conf_rows[] = {
 	{ "listen", C, T(listen), AT(conf_collector, listen), "127.0.0.1:8460", COLLECTOR, 0, .help = "where batches come in" },
 	{ "api-key", C, T(api_key), AT(conf_collector, api_keys), "<signals> api-key", COLLECTOR, REPEAT | SECRET | COMPUTED, .help = "key that senders must have; several may be valid" },
 	{ "database", C, T(path), AT(conf_collector, database), "/var/lib/signalpost/collector.db", COLLECTOR, 0, .help = "SQLite file" },
-	{ "user", C, T(user), AT(conf_collector, user), "signalpost", COLLECTOR, 0, .help = "user to run as when started by root" },
+	{ "user", C, T(user), AT(conf_collector, user), "signalpost-collector", COLLECTOR, 0, .help = "user to run as when started by root" },
 	{ "max-body", C, T(size), AT(conf_collector, max_body), "5000000", COLLECTOR, 0, 1024, 1ULL << 30, .help = "bytes of a request" },
 	{ "max-events", C, T(size), AT(conf_collector, max_events), "100M", COLLECTOR, 0, 1024, 4ULL << 30, .help = "bytes of a batch when it is unpacked" },
 	{ "retention", C, T(time), AT(conf_collector, retention_s), "10d", COLLECTOR, 0, 60, 3162240000ULL, .help = "how long events are kept" },
@@ -311,7 +311,7 @@ const struct conf_row conf_rows[] = {
 	{ "max-connections", K, T(count), AT(conf_tracker, max_connections), "10000", TRACKER, 0, 16, 1000000, .help = "connections at once; more wait" },
 	{ "timeout", K, T(time), AT(conf_tracker, timeout_s), "15s", TRACKER, 0, 1, 3600, .help = "silence after which a connection is closed" },
 	{ "machine-readers", K, T(path), AT(conf_tracker, machine_readers), "/etc/signalpost/machine-readers.conf", TRACKER, COMPUTED, .help = "rules that know mail proxies, scanners and prefetchers; without this directive the file need not exist" },
-	{ "user", K, T(user), AT(conf_tracker, user), "signalpost", TRACKER, 0, .help = "user to run as when started by root" },
+	{ "user", K, T(user), AT(conf_tracker, user), "signalpost-tracker", TRACKER, 0, .help = "user to run as when started by root" },
 #undef K
 #define L CONF_IN_MAIL_LOG
 	{ "file", L, T(path), AT(conf_mail_log, files), NULL, UPLOADER, REPEAT, .help = "log file of the MTA, followed through its rotation" },

@@ -42,3 +42,12 @@ as_user_access(const char *user, const char *path, int mode)
 			return -1;
 	return WIFEXITED(status) && WEXITSTATUS(status) != UNKNOWN ? WEXITSTATUS(status) : -1;
 }
+
+const char *
+as_user_group(const char *user)
+{
+	const struct passwd *pw = user != NULL && *user != '\0' ? getpwnam(user) : NULL;
+	const struct group *gr = getgrgid(pw != NULL ? pw->pw_gid : getegid());
+
+	return gr != NULL ? gr->gr_name : "root";
+}

@@ -10,4 +10,7 @@
  */
 int as_user_access(const char *user, const char *path, int mode);
 
+/* The name of the user's group ("" or NULL: ours), "root" if there is none; getgrgid(3)'s. */
+const char *as_user_group(const char *user);
+
 #endif

@@ -95,8 +95,8 @@ check_access(struct doctor *d, const char *what, const char *user, const char *p
 		if ((mode & W_OK) != 0)
 			snprintf(remedy, sizeof(remedy), "chown %s %s", who, path);
 		else
-			snprintf(remedy, sizeof(remedy), "chgrp %s %s && chmod g+r%s %s", who, path,
-			    (mode & X_OK) != 0 ? "x" : "", path);
+			snprintf(remedy, sizeof(remedy), "chgrp %s %s && chmod g+r%s %s",
+			    as_user_group(user), path, (mode & X_OK) != 0 ? "x" : "", path);
 		problem(d, what, remedy, "%s: %s, for %s", path, strerror(why), who);
 	}
 }
@@ -222,6 +222,30 @@ check_tracking(struct doctor *d)
 		    "nobody listens at %s: links of sent mail are dead", listen);
 }
 
+/* Its files are root's, for the group adm. */
+static void
+check_journal(struct doctor *d, const char *user)
+{
+	static const char *const homes[] = { "/var/log/journal", "/run/log/journal" };
+	char id[64] = "", path[256];
+	FILE *f = fopen("/etc/machine-id", "re");
+
+	if (f != NULL) {
+		if (fscanf(f, "%63s", id) != 1)
+			id[0] = '\0';
+		fclose(f);
+	}
+	for (size_t i = 0; i < COUNT(homes); i++) {
+		snprintf(path, sizeof(path), "%s/%s/system.journal", homes[i], id);
+		if (access(path, F_OK) == 0) {
+			check_access(d, "mail log", user, path, R_OK);
+			return;
+		}
+	}
+	problem(d, "mail log", "apt-get install rsyslog, and in <mail-log>: file /var/log/mail.log",
+	    "journal: this host has none");
+}
+
 static void
 check_log(struct doctor *d)
 {
@@ -233,7 +257,7 @@ check_log(struct doctor *d)
 	for (size_t i = 0; i < l->files.n; i++)
 		check_access(d, "mail log", user, l->files.v[i], R_OK);
 	if (l->journal)
-		unknown("mail log", "the journal");
+		check_journal(d, user);
 }
 
 static void

@@ -62,7 +62,7 @@ check_file(const char *dir, const char *name, bool *there, struct err *e)
 	return 0;
 }
 
-/* Where Postfix was installed with "No configuration" there is neither file. */
+/* Where Postfix was installed with "No configuration" there is no main.cf, and master.cf or not. */
 static int
 check_folder(const char *dir, bool *configured, struct err *e)
 {
@@ -74,12 +74,12 @@ check_folder(const char *dir, bool *configured, struct err *e)
 	    check_file(dir, "postfix-files", &files, e) < 0)
 		return -1;
 	*configured = main_cf && master_cf;
-	if (main_cf != master_cf)
-		return err_set(e, "%s has %s and no %s: not a configuration of Postfix", dir,
-		    main_cf ? "main.cf" : "master.cf", main_cf ? "master.cf" : "main.cf");
-	if (!main_cf && !maps && !files)
+	if (main_cf && !master_cf)
 		return err_set(
-		    e, "%s has neither main.cf nor master.cf: not a configuration of Postfix", dir);
+		    e, "%s has main.cf and no master.cf: not a configuration of Postfix", dir);
+	if (!main_cf && !maps && !files)
+		return err_set(e, "%s has %s: not a configuration of Postfix", dir,
+		    master_cf ? "master.cf and no main.cf" : "neither main.cf nor master.cf");
 	return 0;
 }
 

@@ -96,6 +96,15 @@ is "and takes no for an answer" "$(state)" "$stock"
 apply "$D/empty"
 is "an empty folder: exit status" "$rc" 1
 has "an empty folder is no Postfix" "$out" "neither main.cf nor master.cf: not a configuration of Postfix"
+mv "$etc/main.cf" "$D/real.cf"
+apply "$etc" --dry-run
+is "master.cf alone, as Debian leaves it unconfigured: exit status" "$rc" 0
+has "main.cf is made then" "$out" "+++ $etc/main.cf (new)"
+mv "$etc/master.cf" "$D/real.master"
+mv "$D/real.cf" "$etc/main.cf"
+apply "$etc" --yes
+has "main.cf alone is no Postfix" "$out" "has main.cf and no master.cf: not a configuration of Postfix"
+mv "$D/real.master" "$etc/master.cf"
 foreign() { # foreign TEXT FILE LINE WANTED: LINE at the end of FILE is refused
 	cp -R "$etc" "$D/foreign"
 	printf '%s\n' "$3" >>"$D/foreign/$2"

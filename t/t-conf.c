@@ -366,7 +366,7 @@ defaults(void)
 		c->tracker.tls_certificate == NULL && c->tracker.tls_key == NULL &&
 		c->tracker.max_connections == 10000 && c->tracker.timeout_s == 15 &&
 		c->tracker.machine_readers == NULL &&
-		strcmp(c->tracker.user, "signalpost") == 0 && conf_tracking_base(c) == NULL,
+		strcmp(c->tracker.user, "signalpost-tracker") == 0 && conf_tracking_base(c) == NULL,
 	    "tracker");
 	ok(!s.always_allow_relaying && s.allow_auth && s.smtp_service && !s.process_x_job &&
 		s.process_x_msys_api && s.max_message_size == CONF_UNLIMITED &&

@@ -92,6 +92,14 @@ journal_open(const char *dir, struct slice saved, int64_t since_s, struct err *e
 	return j;
 }
 
+bool
+journal_is_there(const struct journal *j)
+{
+	/* What may not be read is not counted, and opening says nothing of it. */
+	return sd_journal_has_persistent_files(j->sd) > 0 ||
+	       sd_journal_has_runtime_files(j->sd) > 0;
+}
+
 void
 journal_close(struct journal *j)
 {
@@ -171,6 +179,13 @@ journal_open(const char *dir, struct slice saved, int64_t since_s, struct err *e
 	(void)dir, (void)saved, (void)since_s;
 	err_text(e, 0, "journal: this program was built without libsystemd");
 	return NULL;
+}
+
+bool
+journal_is_there(const struct journal *j)
+{
+	(void)j;
+	return false;
 }
 
 void

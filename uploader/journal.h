@@ -5,6 +5,7 @@
 #ifndef UPLOADER_JOURNAL_H
 #define UPLOADER_JOURNAL_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/buf.h"
@@ -28,6 +29,9 @@ struct journal_entry {     /* valid until the next call */
  * rights to it, or no libsystemd when this was built.
  */
 struct journal *journal_open(const char *dir, struct slice saved, int64_t since_s, struct err *e);
+
+/* A file of it is there that we may read. Without one nothing ever comes, and nothing fails. */
+bool journal_is_there(const struct journal *j);
 void journal_close(struct journal *j); /* NULL is fine */
 
 /* The next entry; the same one until journal_take(). 1; 0: there is none now; -1 and *e. */

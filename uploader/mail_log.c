@@ -147,6 +147,10 @@ open_source(struct mail_log *l, struct source *s, const char *path, struct err *
 		s->follow = follow_open(path, saved, since, tell, l);
 	else if ((s->journal = journal_open(NULL, saved, since, e)) == NULL)
 		return -1;
+	if (s->journal != NULL && !journal_is_there(s->journal))
+		tell(l,
+		    "there is no journal that this user may read: the user needs the group adm, "
+		    "or the host has no journald and needs a file");
 	maillog_clock_init(
 	    &s->clock, l->conf->mail_log.utc ? MAILLOG_ZONE_FIXED : MAILLOG_ZONE_LOCAL, 0);
 	s->unsaved = s->at_end = false;

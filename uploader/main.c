@@ -56,7 +56,7 @@ lock_spool(const char *dir, struct err *e)
 	int fd, n;
 
 	snprintf(path, sizeof(path), "%s/" SPOOL_UPLOADER_LOCK, dir);
-	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0640);
+	fd = open(path, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0660);
 	if (fd < 0)
 		return err_errno(e, "%s", path);
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
