@@ -48,6 +48,20 @@ const char *ledger_fate_name(enum ledger_fate f); /* "uploaded" */
 /* `dir` is the spool's. NULL and *e; for a reader *missing is true if there is none yet
  * (may be NULL). */
 struct ledger *ledger_open(const char *dir, bool writer, bool *missing, struct err *e);
+/*
+ * As ledger_open() for the writer, but a ledger that is damaged, or none at all, stops nobody: it
+ * is set aside as ledger.db.damaged (one is kept) and a new one begun. Then what is in events/ is
+ * counted from 0 and sent, again if it had been sent. *said: what was found and done; "" if nothing
+ * was. NULL and *e for whatever else is wrong, such as a ledger of a newer version.
+ */
+struct ledger *ledger_open_anew(const char *dir, struct err *said, struct err *e);
+
+/* Can it no longer be relied on: damaged, or its files were removed or replaced below us? *why says
+ * it. Then close it, after ledger_set_aside() if it is damaged, and ledger_open_anew(). */
+bool ledger_is_lost(const struct ledger *l, struct err *why);
+bool ledger_is_damaged(const struct ledger *l);
+int ledger_set_aside(const char *dir, struct err *e);
+
 void ledger_close(struct ledger *l); /* rolls back what is under way; NULL is fine */
 
 int ledger_begin(struct ledger *l, struct err *e);
@@ -158,8 +172,8 @@ int ledger_advance(struct ledger *l, int64_t sink, const char *segment, uint64_t
 /*
  * What no sink has taken of it counts as purged, and it is gone: for want of space, or because
  * its file has vanished and the operator knows (then another process may say so: SQLite keeps
- * the two apart, and the uploader keeps no counts in memory). *events (may be NULL): the most that a sink
- * had not taken. 1; 0: no such segment, or gone; -1.
+ * the two apart, and the uploader keeps no counts in memory). *events (may be NULL): the most that
+ * a sink had not taken. 1; 0: no such segment, or gone; -1.
  */
 int ledger_purge(struct ledger *l, const char *segment, uint64_t *events, struct err *e);
 

@@ -6,6 +6,7 @@
 #define COMMON_LEDGER_PRIVATE_H
 
 #include <sqlite3.h>
+#include <sys/stat.h>
 
 #include "common/ledger.h"
 #include "common/slice.h"
@@ -58,9 +59,16 @@ struct ledger {
 	sqlite3_stmt *stmt[LEDGER_STATEMENTS];
 	char *dir; /* the spool's */
 	bool writer;
+	bool damaged;                  /* SQLite has said so */
+	struct stat db_file, wal_file; /* as they were when they were opened */
 };
 
-int ledger_fail(const struct ledger *l, struct err *e);
+enum ledger_why { LEDGER_WHY_OTHER, LEDGER_WHY_MISSING, LEDGER_WHY_DAMAGED };
+
+/* As ledger_open(). */
+struct ledger *ledger_try_open(const char *dir, bool writer, enum ledger_why *why, struct err *e);
+
+int ledger_fail(struct ledger *l, struct err *e);
 
 /* Bind `n` numbers, from the first parameter on. */
 sqlite3_stmt *ledger_bind(

@@ -180,6 +180,22 @@ judge_sink(struct status *st, const struct ledger_sums *s)
 		    c->status[0] != '\0' ? c->status : "no answer");
 }
 
+/* Whoever removes it has seen it. */
+static void
+look_for_damaged(struct status *st, const struct spool_view *v)
+{
+	char since[CLOCK_ISO_SIZE];
+	struct stat file;
+
+	if (fstatat(v->events, "../" LEDGER_NAME ".damaged", &file, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	clock_iso((int64_t)file.st_ctim.tv_sec * 1000, since);
+	problem(st,
+	    "the ledger was found damaged at %s and began anew: its numbers count from then on; "
+	    "when you have seen this, remove %s/" LEDGER_NAME ".damaged",
+	    since, v->dir);
+}
+
 static void
 look_at_ledger(struct status *st, const struct spool_view *v)
 {
@@ -187,6 +203,7 @@ look_at_ledger(struct status *st, const struct spool_view *v)
 	bool none;
 	struct ledger *l = ledger_open(v->dir, false, &none, &e);
 
+	look_for_damaged(st, v);
 	if (l == NULL) {
 		if (!none)
 			problem(st, "%s", e.text);

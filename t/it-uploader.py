@@ -481,6 +481,64 @@ def t_retry_after():
        e.seen[1]["at"] - e.seen[0]["at"])
     u.stop()
     e.close()
+    rows = (  # what is asked for, the wait
+        ("0", "[01]"), ("-5", "[01]"), ("soon", "[01]"), ("Wed, 21 Oct 2015 07:28:00 GMT", "[01]"),
+        ("Fri, 01 Jan 2100 00:00:00 GMT", "3600"), ("7200", "3600"), ("9" * 30, "3600"),
+    )
+    for text, seconds in rows:
+        e = Endpoint(script=[error(503, "wait", [("Retry-After", text)])])
+        u = Uploader(e.url())
+        u.put()
+        ok(u.says("next try in %s s\n" % seconds), "Retry-After: %s" % text, u.text())
+        u.stop()
+        e.close()
+
+
+def t_gzipped_answer():
+    """Some compress whether they were asked to or not."""
+    def act(h):
+        answer(200, gzip.compress(b'{"results":{"id":"zipped"}}'), [("Content-Encoding", "gzip")])(h)
+    e = Endpoint(usual=act)
+    u = Uploader(e.url())
+    u.put()
+    ok(u.says("calls it batch zipped"), "an answer in gzip is read", u.text())
+    ok(u.empty(), "and counts", u.text())
+    u.stop()
+    e.close()
+    bomb = gzip.compress(b" " * 50000000)
+    e = Endpoint(script=[answer(200, bomb, [("Content-Encoding", "gzip")])])
+    u = Uploader(e.url())
+    u.put()
+    ok(u.says("the answer has more than 1048576 bytes"), "one that is large when unpacked is cut off", u.text())
+    ok(u.empty(), "and the batch is sent again", u.text())
+    u.stop()
+    e.close()
+
+
+def t_cut_anywhere():
+    """The connection is cut behind each byte of the answer in turn; only a whole one counts."""
+    whole = b'HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\n{"results":{"id":"abc"}}'
+    at = [0]
+
+    def act(h):
+        h.wfile.write(whole[:at[0]])
+        h.close_connection = True
+        at[0] += 1
+
+    e = Endpoint(usual=act)
+    u = Uploader(e.url())
+    u.put()
+    u.says("next try")  # a signal before it listens would end it
+
+    def again():
+        before = at[0]
+        u.proc.send_signal(signal.SIGUSR1)
+        wait(lambda: at[0] > before or not u.left(), 2)
+        return not u.left()
+    ok(wait(again, 120), "an answer that is cut anywhere", u.text())
+    ok(at[0] == len(whole) + 1 and u.fates() == {"signals": (1, 1, 0, 0, 0, 0)}, "counts when it is whole", (at, u.fates()))
+    u.stop()
+    e.close()
 
 
 def picky(status, poison="poison"):

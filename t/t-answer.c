@@ -112,6 +112,9 @@ quoted(void)
 		{ "[{\"message\":\"" KEY KEY "\"},{\"message\":\"" KEY "\"}]",
 		    "[api-key][api-key]; [api-key]" },
 		{ "[{\"message\":\"0123" KEY "\"}]", "0123[api-key]" },
+		{ "[{\"message\":\"0123456789abcdef0123\",\"description\":\"456789abcdef01234567\"}]",
+		    "[api-key]: [api-key]" }, /* in parts */
+		{ "[{\"message\":\"89ABCDEF0123..., 0123456789a\"}]", "[api-key]..., 0123456789a" },
 	};
 	char body[1000];
 

@@ -6,6 +6,7 @@
 
 #define JSON_DEPTH      16 /* the documented answers need four */
 #define QUOTED_MESSAGES 3
+#define SECRET_PART     12 /* bytes of the key that are worth hiding */
 
 static const struct {
 	long first, last; /* statuses */
@@ -33,24 +34,45 @@ static const struct {
 	{ 422, 422, ANSWER_REFUSED, NULL },
 };
 
+/* How much of the beginning of `text` is of the secret, in whatever case; 0: too little to matter.
+ */
+static size_t
+secret_at(struct slice text, struct slice secret)
+{
+	size_t least = secret.len < SECRET_PART ? secret.len : SECRET_PART;
+
+	for (size_t from = 0; from < secret.len && secret.len - from >= least; from++) {
+		struct slice part = slice_skip(secret, from);
+		size_t n = 0;
+
+		if (!slice_startsi(text, slice_head(part, least)))
+			continue;
+		while (n < part.len && slice_startsi(text, slice_head(part, n + 1)))
+			n++;
+		return n;
+	}
+	return 0;
+}
+
 /*
- * Copy printable ASCII, at most `max` bytes and a NUL, without `secret` in
- * whatever case. It is taken out before the length is cut: half a key is none
- * of a log's business either.
+ * Copy printable ASCII, at most `max` bytes and a NUL, without `secret` or any
+ * longer part of it, in whatever case. It is taken out before the length is cut:
+ * half a key is none of a log's business either.
  */
 static void
 quote(char *out, size_t max, struct slice text, struct slice secret)
 {
 	static const struct slice mark = { "[api-key]", 9 };
-	size_t n = 0;
+	size_t n = 0, of_secret;
 
 	while (text.len > 0 && n < max) {
-		if (secret.len > 0 && slice_startsi(text, secret)) {
+		of_secret = secret_at(text, secret);
+		if (of_secret > 0) {
 			size_t len = mark.len < max - n ? mark.len : max - n;
 
 			memcpy(out + n, mark.p, len);
 			n += len;
-			text = slice_skip(text, secret.len);
+			text = slice_skip(text, of_secret);
 			continue;
 		}
 		out[n++] = '?';

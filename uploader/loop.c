@@ -53,6 +53,7 @@ struct loop {
 	bool scan_failed;     /* and it has been logged */
 	bool remove_failed;   /* the same */
 	bool ledger_failed;   /* the same */
+	bool again;           /* all of it has to be opened anew */
 	int64_t unlearned_ms; /* since when the index takes no segment; 0: it does */
 	int64_t interval_ms;  /* when the next interval begins */
 	int64_t check_ms;     /* when the ledger is compared with the disk again */
@@ -102,6 +103,17 @@ release(void *arg, const char *segment)
 	return sinks_release(&l->sinks, segment);
 }
 
+static struct ledger *
+open_ledger(const char *dir, struct err *e)
+{
+	struct err said;
+	struct ledger *ledger = ledger_open_anew(dir, &said, e);
+
+	if (said.text[0] != '\0')
+		log_error("%s", said.text);
+	return ledger;
+}
+
 static unsigned
 threads(void)
 {
@@ -117,7 +129,7 @@ open_parts(struct loop *l, struct conf *conf, struct err *e)
 	l->signals = open_signals(e);
 	if (l->signals < 0 || scan_open(&l->scan, l->sp, e) < 0 ||
 	    (l->up = upload_open(e)) == NULL ||
-	    (l->ledger = ledger_open(spool_dir(l->sp), true, NULL, e)) == NULL ||
+	    (l->ledger = open_ledger(spool_dir(l->sp), e)) == NULL ||
 	    (l->workers = workers_open(threads(), e)) == NULL)
 		return -1;
 	l->rejected = rejected_open(spool_rejected_fd(l->sp), NULL);
@@ -204,6 +216,16 @@ loop_close(struct loop *l)
 		close(l->signals);
 	conf_free(l->conf);
 	free(l);
+}
+
+struct conf *
+loop_end(struct loop *l)
+{
+	struct conf *conf = l->conf;
+
+	l->conf = NULL;
+	loop_close(l);
+	return conf;
 }
 
 /* ---- the spool ---- */
@@ -314,6 +336,20 @@ check_ledger(struct loop *l, int64_t now)
 	ledger_check_free(&c);
 }
 
+/* Whatever was counted in it, or will be, counts no more. */
+static void
+check_lost(struct loop *l)
+{
+	struct err why, e;
+
+	if (l->again || !ledger_is_lost(l->ledger, &why))
+		return;
+	log_error("%s: it is opened again", why.text);
+	if (ledger_is_damaged(l->ledger) && ledger_set_aside(spool_dir(l->sp), &e) < 0)
+		log_error("%s", e.text);
+	l->again = true;
+}
+
 static void
 interval(struct loop *l, int64_t now)
 {
@@ -327,6 +363,7 @@ interval(struct loop *l, int64_t now)
 	sinks_interval(&l->sinks);
 	l->sinks.gone = true;
 	check_ledger(l, now);
+	check_lost(l);
 	if (sinks_any(&l->sinks))
 		transfer_log_interval(&l->transfers, waiting(l));
 }
@@ -635,15 +672,19 @@ turn(struct loop *l, struct err *e)
 	scan_changed(&l->scan);
 	take_results(l, now);
 	take_signals(l);
+	if (ledger_is_damaged(l->ledger))
+		check_lost(l);
 	return 0;
 }
 
 int
 loop_run(struct loop *l, struct err *e)
 {
-	while (!l->stop)
+	while (!l->stop && !l->again)
 		if (turn(l, e) < 0)
 			return -1;
+	if (!l->stop)
+		return 1;
 	transfer_log_end(&l->transfers, waiting(l));
 	return 0;
 }

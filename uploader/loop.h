@@ -22,7 +22,13 @@ struct loop; /* owns the configuration once it runs; the spool stays the caller'
 struct loop *loop_open(struct conf *conf, struct spool *sp, struct err *e);
 void loop_close(struct loop *l);
 
-/* Run until TERM or INT: 0. -1 and *e: the system refused what the loop can't do without. */
+/* Close it without its configuration, which is the caller's again. */
+struct conf *loop_end(struct loop *l);
+
+/*
+ * Run until TERM or INT: 0. 1: the ledger is lost, open another loop. -1 and *e: the system refused
+ * what the loop can't do without.
+ */
 int loop_run(struct loop *l, struct err *e);
 
 #endif

@@ -18,7 +18,7 @@
 #include "common/spool.h"
 #include "uploader/loop.h"
 
-#define PROGRAM   "signalpost-uploader"
+#define PROGRAM "signalpost-uploader"
 
 static int
 check(const struct conf *conf)
@@ -84,7 +84,8 @@ serve(struct loop *loop, const struct conf *conf, const struct daemon_options *o
 	log_open(PROGRAM, opt->foreground);
 	daemon_log(conf);
 	rc = loop_run(loop, e);
-	daemon_stopping(NULL);
+	if (rc <= 0)
+		daemon_stopping(NULL);
 	return rc;
 }
 
@@ -95,7 +96,7 @@ run(struct conf *conf, const struct daemon_options *opt)
 	struct spool *spool = NULL;
 	struct loop *loop = NULL;
 	const struct conf *logs;
-	int lock = -1, code = EX_OSERR;
+	int lock = -1, code = EX_OSERR, rc;
 	struct err e;
 
 	if (daemon_detach(opt, &e) < 0)
@@ -111,12 +112,19 @@ run(struct conf *conf, const struct daemon_options *opt)
 	if (lock < 0)
 		goto out;
 	code = EX_OSERR;
-	loop = loop_open(conf, spool, &e);
-	if (loop == NULL)
-		goto out;
-	logs = conf;
-	conf = NULL; /* the loop's now */
-	if (serve(loop, logs, opt, &e) == 0)
+	do {
+		loop = loop_open(conf, spool, &e);
+		if (loop == NULL)
+			goto out;
+		logs = conf;
+		conf = NULL; /* the loop's now */
+		rc = serve(loop, logs, opt, &e);
+		if (rc > 0) {
+			conf = loop_end(loop);
+			loop = NULL;
+		}
+	} while (rc > 0);
+	if (rc == 0)
 		code = EX_OK;
 out:
 	if (code != EX_OK)

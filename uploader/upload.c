@@ -293,6 +293,7 @@ set_transfer(struct transfer *t, const struct upload_request *r)
 	}
 	SET(CURLOPT_HTTPHEADER, t->headers);
 	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(CURLOPT_ACCEPT_ENCODING, ""); /* who is not asked may send gzip as well */
 	SET(CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
 	SET(CURLOPT_CONNECTTIMEOUT, (long)UPLOAD_CONNECT_TIMEOUT_S);
 	SET(CURLOPT_TIMEOUT, (long)UPLOAD_TIMEOUT_S);
@@ -374,11 +375,25 @@ is_tls_trouble(CURLcode code)
 	}
 }
 
+/* Seconds or a date. libcurl says 0 to a number that is too large for it, and to a past date. */
+static int64_t
+retry_after_s(CURL *easy)
+{
+	curl_off_t after = 0;
+	struct curl_header *h;
+
+	curl_easy_getinfo(easy, CURLINFO_RETRY_AFTER, &after);
+	if (after == 0 &&
+	    curl_easy_header(easy, "Retry-After", 0, CURLH_HEADER, -1, &h) == CURLHE_OK &&
+	    strlen(h->value) > 15 && strspn(h->value, "0123456789") == strlen(h->value))
+		after = INT32_MAX;
+	return after;
+}
+
 static void
 finish(struct transfer *t, CURLcode code)
 {
 	struct upload_result *r = &t->result;
-	curl_off_t after = 0;
 	long os_errno = 0;
 	struct upload *u = t->upload;
 
@@ -394,8 +409,7 @@ finish(struct transfer *t, CURLcode code)
 	/* Who refuses early hangs up on the rest of the batch: the refusal counts. A 200
 	 * without its whole answer is no answer. */
 	if (code == CURLE_OK || r->status >= 400) {
-		curl_easy_getinfo(t->easy, CURLINFO_RETRY_AFTER, &after);
-		r->retry_after_s = after;
+		r->retry_after_s = retry_after_s(t->easy);
 		return;
 	}
 	r->status = 0;
@@ -408,6 +422,8 @@ finish(struct transfer *t, CURLcode code)
 	else if (t->too_long)
 		err_text(&r->error, 0, "the answer has more than %zu bytes, or %zu of headers",
 		    t->result.body.max, UPLOAD_HEADER_MAX);
+	else if (code == CURLE_OUT_OF_MEMORY) /* that is what libcurl says to it */
+		err_text(&r->error, 0, "no memory, or a line in the answer's header is too long");
 	else
 		err_text(&r->error, (int)os_errno, "%s",
 		    t->curl_error[0] != '\0' ? t->curl_error : curl_easy_strerror(code));

@@ -1,0 +1,204 @@
+#!/usr/bin/env python3
+"""A ledger that is damaged, foreign, removed or of a newer version: no event is lost, uploads go on,
+and `signalpost status` says what there is to say."""
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+
+spec = importlib.util.spec_from_file_location("it_uploader", os.path.join(
+    os.environ.get("srcdir", "."), "t", "it-uploader.py"))
+it = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(it)
+ok = it.ok
+
+
+def path(u, suffix=""):
+    return os.path.join(u.spool, "ledger.db" + suffix)
+
+
+def remove(*suffixes):
+    def act(u):
+        for s in suffixes:
+            if os.path.exists(path(u, s)):
+                os.unlink(path(u, s))
+    return act
+
+
+def replaced_by(make):
+    def act(u):
+        remove("", "-wal", "-shm")(u)
+        make(path(u))
+    return act
+
+
+def truncate(size):
+    return lambda u: os.truncate(path(u), size)
+
+
+def overwrite(u):
+    """All but the first page, in place."""
+    with open(path(u), "r+b") as f:
+        size = os.fstat(f.fileno()).st_size
+        f.seek(4096)
+        f.write(b"\xa5" * (size - 4096))
+
+
+def write(data):
+    def make(name):
+        with open(name, "wb") as f:
+            f.write(data)
+    return make
+
+
+def foreign(name):
+    db = sqlite3.connect(name)
+    db.execute("CREATE TABLE x (y)")
+    db.close()
+
+
+def status(u):
+    r = subprocess.run([os.path.join(it.BUILD, "signalpost"), "status", "--json", "-c", u.conf],
+                       capture_output=True, text=True, timeout=60)
+    return json.loads(r.stdout) if r.stdout else {"problems": [r.stderr]}
+
+
+def adds_up(u, n):
+    ledger = status(u)["ledger"]
+    return ledger and ledger["good"] and [(s["made"], s["uploaded"]) for s in ledger["sinks"]] == [(n, n)]
+
+
+AT_START = (  # what is done to it while nobody runs; what status says then; what the uploader says
+    ("removed", remove("", "-wal", "-shm"), None, None),
+    ("removed, its log is left", remove(""), None, None),
+    ("its log removed", remove("-wal", "-shm"), None, None),
+    ("empty", truncate(0), "empty", None),
+    ("cut", truncate(5000), "malformed", "damaged"),
+    ("overwritten", overwrite, "malformed", "damaged"),
+    ("a text", replaced_by(write(b"no database\n" * 500)), "not a database", "damaged"),
+    ("another's", replaced_by(foreign), "some other program's", "damaged"),
+    ("a directory", replaced_by(os.mkdir), "not a regular file", "damaged"),
+    ("a FIFO", replaced_by(os.mkfifo), "not a regular file", "damaged"),
+    ("a link", replaced_by(lambda name: os.symlink("/etc/passwd", name)), "not a regular file", "damaged"),
+)
+
+
+def t_at_start():
+    for what, act, said, log in AT_START:
+        e = it.Endpoint(usual=it.error(503, "later"))
+        u = it.Uploader(e.url())
+        for i in range(3):
+            u.put("a%d\n" % i)
+        u.says("next try")
+        u.stop()
+        act(u)
+        e.usual = it.taken
+        problems = "\n".join(status(u)["problems"])
+        ok(not said or said in problems, "%s: status says %s" % (what, said), problems)
+        u.start()
+        ok(it.wait(lambda: not u.left() and adds_up(u, 3), 20), "%s: all is sent, and it adds up" % what,
+           u.text() + str(status(u)))
+        aside = os.path.lexists(path(u, ".damaged"))
+        ok(aside == (log == "damaged") == ("it is now ledger.db.damaged" in u.text()),
+           "%s: %s" % (what, "it is set aside" if log else "nothing is set aside"), u.text())
+        problems = [p for p in status(u)["problems"] if "ledger.db.damaged" in p]
+        ok(len(problems) == aside, "%s: status says so until it is removed" % what, problems)
+        u.stop()
+        e.close()
+
+
+RUNNING = (
+    ("removed", remove("", "-wal", "-shm"), "removed or replaced"),
+    ("its log removed", remove("-wal"), "removed or replaced"),
+    ("replaced by a text", replaced_by(write(b"no database\n" * 500)), "removed or replaced"),
+    ("overwritten", overwrite, None),  # whose pages are in memory and in the log does not notice
+    ("cut", truncate(4096), None),
+)
+
+
+def t_running():
+    for what, act, said in RUNNING:
+        e = it.Endpoint()
+        u = it.Uploader(e.url())
+        u.put("before\n")
+        u.empty()
+        it.wait(lambda: adds_up(u, 1))
+        pid = u.proc.pid
+        act(u)
+        for i in range(40):
+            u.put("a%d\n" % i)
+        if said:
+            ok(u.says(said, 20), "%s while it runs: it says so" % what, u.text())
+        ok(it.wait(lambda: not u.left() and (status(u)["ledger"] or {}).get("good"), 20) and u.proc.poll() is None and
+           u.proc.pid == pid, "%s: the same process goes on, and it adds up" % what, u.text() + str(status(u)))
+        texts = "".join(e.texts()).split()
+        ok(set(texts) >= {"a%d" % i for i in range(40)}, "%s: nothing is lost" % what, texts)
+        ok(u.stop() == 0, "%s: it ends well" % what, u.text())
+        e.close()
+
+
+def t_newer():
+    """Not ours to throw away: the operator has gone back to an older version."""
+    e = it.Endpoint()
+    u = it.Uploader(e.url())
+    u.put()
+    u.empty()
+    u.stop()
+    db = sqlite3.connect(path(u))
+    db.execute("PRAGMA user_version = 99")
+    db.close()
+    u.put()
+    u.start()
+    ok(u.proc.wait(20) == 71 and "a newer signalpost has written it (version 99, this one reads 1)" in u.text(),
+       "one of a newer version is left alone", u.text())
+    ok("newer signalpost" in "\n".join(status(u)["problems"]), "status says the same")
+    ok(len(u.left()) == 1 and not os.path.exists(path(u, ".damaged")), "nothing is touched")
+    os.unlink(path(u))
+    u.start()
+    ok(u.empty(), "as it says: moved away, all goes on", u.text())
+    u.stop()
+    e.close()
+
+
+def t_locked():
+    """By somebody who looks into it with sqlite3(1)."""
+    e = it.Endpoint()
+    u = it.Uploader(e.url())
+    u.put()
+    u.empty()
+    db = sqlite3.connect(path(u), isolation_level=None)
+    db.execute("BEGIN IMMEDIATE")
+    u.put()
+    ok(u.says("database is locked", 30), "locked by another: it says so", u.text())
+    db.execute("ROLLBACK")
+    db.close()
+    ok(u.empty(20) and it.wait(lambda: adds_up(u, 2)), "and goes on when it is free", u.text())
+    ok(not os.path.exists(path(u, ".damaged")), "it is no damage")
+    u.stop()
+    e.close()
+
+
+def main():
+    it.top = tempfile.mkdtemp(prefix="it-ledger.")
+    os.chmod(it.top, 0o700)
+    try:
+        t_at_start()
+        t_running()
+        t_newer()
+        t_locked()
+    finally:
+        for u in it.live:
+            u.stop(signal.SIGKILL)
+    if not os.environ.get("KEEP"):
+        shutil.rmtree(it.top)
+    print("1..%d" % it.run)
+    return it.failed != 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
