@@ -1,5 +1,6 @@
 #include "common/conf_builder.h"
 
+#include "common/conf_powermta.h"
 #include "common/conf_value.h"
 
 #define SCRATCH_SIZE 256 /* for the value of a directive that is kept as text only */
@@ -116,6 +117,19 @@ conf_take_directive(struct conf_builder *b, struct conf_block *block, const stru
 	return rc;
 }
 
+/* Known to PowerMTA, and nothing to us: said once, with what takes its place. False: unknown. */
+static bool
+skip_powermta(
+    struct conf_builder *b, const struct conf_block *block, const struct conf_statement *st)
+{
+	const struct conf_powermta *p = conf_powermta_find(block->scope, st->name);
+
+	if (p != NULL &&
+	    conf_names_add(&b->family_warned, slice_str(p->name), (void *)(uintptr_t)p))
+		conf_warn(b, st->at, "%s: PowerMTA's, ignored: %s", p->name, p->instead);
+	return p != NULL;
+}
+
 static const struct conf_row *
 pattern_row(enum conf_scope scope)
 {
@@ -139,6 +153,8 @@ conf_read_directive(
 	else if (st->name.len > 0) /* the line as a whole is the pattern */
 		rest =
 		    (struct slice){ st->name.p, (size_t)(st->rest.p - st->name.p) + st->rest.len };
+	if (row == NULL && skip_powermta(b, block, st))
+		return 0;
 	if (row == NULL) {
 		buf_clear(&b->text);
 		if (st->name.len == 0)

@@ -347,6 +347,7 @@ const struct conf_row conf_rows[] = {
 	{ "privacy-policy", A, T(word), TEXT_ONLY, NULL, NOTHING, 0, .words = privacy_words, .help = "recipients in the records" },
 	{ "user-string", A, T(text), TEXT_ONLY, NULL, NOTHING, 0, .help = "a text in each record" },
 #undef A
+	{ "reply", CONF_IN_SMTP_PATTERNS, T(any), TEXT_ONLY, NULL, NOTHING, REPEAT, .help = "/REGEX/ and what PowerMTA's queue did when a reply matched" },
 };
 /* clang-format on */
 const size_t conf_n_rows = COUNT(conf_rows);
@@ -382,6 +383,7 @@ const struct conf_tag conf_tags[] = {
 	{ "bounce-category-patterns", CONF_IN_BOUNCE_CATEGORIES, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_bounce_categories), false, false, UPLOADER, 0, "categories of bounces: lines of /REGEX/ CATEGORY" },
 	{ "inbound", CONF_IN_INBOUND, CONF_TAG_NOTHING, IN(GLOBAL), sizeof(struct conf_inbound), false, false, UPLOADER, 0, "what becomes of mail for the processors" },
 	{ "acct-file", CONF_IN_ACCT_FILE, CONF_TAG_COMMAND, IN(GLOBAL), 1, false, false, NOTHING, 0, "PowerMTA's accounting files" },
+	{ "smtp-pattern-list", CONF_IN_SMTP_PATTERNS, CONF_TAG_NAME, IN(GLOBAL), 1, false, true, NOTHING, 0, "replies that changed what PowerMTA's queue did; the MTA backs off by itself" },
 };
 /* clang-format on */
 const size_t conf_n_tags = COUNT(conf_tags);
@@ -536,5 +538,5 @@ conf_actors_print(unsigned actors, struct buf *out)
 		if ((actors & (1U << i)) != 0)
 			buf_printf(out, "%s%s", n++ > 0 ? ", " : "", names[i]);
 	if (n == 0)
-		buf_adds(out, "nothing");
+		buf_adds(out, "nobody");
 }

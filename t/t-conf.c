@@ -540,6 +540,7 @@ static const struct {
 	{ "rely-domain x\n",
 	    "t:1: 'rely-domain' is not a directive (did you mean 'relay-domain'?)" },
 	{ "completely-different yes\n", "t:1: 'completely-different' is not a directive" },
+	{ "max-msg-rate 9/h\n", "t:1: 'max-msg-rate' is not a directive" }, /* but in <domain> */
 	{ "\"quoted\" yes\n", "t:1: expected the name of a directive" },
 	{ "/regex/ x\n", "t:1: expected the name of a directive" },
 	{ "<virtual-mta a>\nprocess-x-job yes\n</virtual-mta>\n",
@@ -664,6 +665,13 @@ static const struct {
 	    "t:2: http-mgmt-port: given before, at t:1; this one counts;" },
 	{ "http-access 1 a\nhttp-access 2 a\n",
 	    "t:1: http-access: has no meaning outside PowerMTA; ignored;" }, /* once */
+	{ "log-rotate 5\nLOG-rotate 6\n<domain *>\nmax-msg-rate 9/h\n</domain>\n",
+	    "t:1: log-rotate: PowerMTA's, ignored: journald or logrotate keeps the logs; "
+	    "etc/logrotate.d has signalpost's;"
+	    "t:4: max-msg-rate: PowerMTA's, ignored: Postfix: smtp_destination_rate_delay; "
+	    "how many at once is max-smtp-out;" },
+	{ "<smtp-pattern-list x>\nreply /4/ mode=backoff\n</smtp-pattern-list>\n",
+	    "t:1: <smtp-pattern-list>: has no meaning outside PowerMTA; ignored;" },
 	{ "relay-debug yes\nrelay-debug no\n",
 	    "t:2: relay-debug: given before, at t:1; this one counts;" },
 	{ "node-name abc#def\n", "t:1: node-name: '#' begins a comment; put the value in double "
