@@ -5,6 +5,7 @@
 #include "common/daemon.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <grp.h>
 #include <pwd.h>
 #include <stdint.h>
@@ -49,6 +50,8 @@ daemon_options(int argc, char **argv, const char *program, struct daemon_options
 {
 	int c;
 
+	/* ulimit -f: a file that can't grow is an error like a full disk, and not the end. */
+	signal(SIGXFSZ, SIG_IGN);
 	*out = (struct daemon_options){ .conf_file = CONF_DEFAULT_FILE };
 	while ((c = getopt(argc, argv, "c:fnV")) != -1)
 		switch (c) {

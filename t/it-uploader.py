@@ -10,6 +10,7 @@ import os
 import pwd
 import random
 import re
+import resource
 import shutil
 import signal
 import socket
@@ -1231,7 +1232,41 @@ def t_archive_trouble():
     ok(u.empty(), "after it was moved away a new one is begun", u.text())
     ok([words(t) for t in archives(u, "keep")] == ["event 2\n"] and
        words(open(os.path.join(u.dir, "moved")).read()) == "event 1\n", "nothing is lost")
+    for number, (what, make) in enumerate((("a FIFO", os.mkfifo), ("a directory", os.mkdir),
+                                           ("a link", lambda p: os.symlink("/etc/passwd", p)))):
+        for n in os.listdir(path):
+            if os.path.isfile(os.path.join(path, n)):
+                os.unlink(os.path.join(path, n))
+                make(os.path.join(path, n))
+        u.put("again %d\n" % number)
+        ok(u.empty(), "%s in its place: a new one is begun" % what, u.text())
     u.stop()
+
+
+def t_limits():
+    """ulimit: what can't be had is an error that passes, and no end."""
+    rows = (  # what is limited, to how much, what is said
+        ("descriptors", resource.RLIMIT_NOFILE, 20, "Too many open files"),
+        ("size of files", resource.RLIMIT_FSIZE, 1 << 20, None),
+    )
+    for what, limit, value, said in rows:
+        e = Endpoint()
+        u = Uploader(e.url(), extra="  uploads 16\n", start=False)
+        for i in range(30):
+            u.put("a%d\n" % i)
+        old = resource.getrlimit(limit)
+        with open(u.log, "ab") as log:
+            u.proc = subprocess.Popen(
+                [PROGRAM, "-f", "-c", u.conf], stderr=log, stdin=subprocess.DEVNULL,
+                preexec_fn=lambda: resource.setrlimit(limit, (value, old[1])))
+        if said:
+            ok(u.says(said), "%s: it says so" % what, u.text())
+            resource.prlimit(u.proc.pid, limit, old)
+            u.proc.send_signal(signal.SIGUSR1)
+        ok(u.empty(30), "%s: all is sent" % what, u.text())
+        ok(u.fates() == {"signals": (30, 30, 0, 0, 0, 0)}, "%s: it adds up" % what, u.fates())
+        ok(u.stop() == 0, "%s: it ends well" % what, u.text())
+        e.close()
 
 
 def t_age():

@@ -150,20 +150,26 @@ append(int fd, struct archive_job *j, struct slice body)
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return err_errno(&j->why, "%s", j->at.name);
-	if (!S_ISREG(st.st_mode))
-		return err_set(&j->why, "%s: not a regular file", j->at.name);
-	if ((uint64_t)st.st_size < j->at.offset) {
-		err_text(&j->why, 0, "%s: shorter than it was", j->at.name);
+		return err_errno(&j->why, "%s/%s", buf_str(&j->dir), j->at.name);
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size < j->at.offset) {
+		err_text(&j->why, 0, "%s/%s: %s", buf_str(&j->dir), j->at.name,
+		    S_ISREG(st.st_mode) ? "shorter than it was" : "not a regular file");
 		return -2;
 	}
 	if ((uint64_t)st.st_size > j->at.offset && ftruncate(fd, (off_t)j->at.offset) < 0)
-		return err_errno(&j->why, "%s", j->at.name);
+		return err_errno(&j->why, "%s/%s", buf_str(&j->dir), j->at.name);
 	if (lseek(fd, (off_t)j->at.offset, SEEK_SET) < 0 || file_write_all(fd, body) < 0 ||
 	    fsync(fd) < 0)
-		return err_errno(&j->why, "write %s", j->at.name);
+		return err_errno(&j->why, "write %s/%s", buf_str(&j->dir), j->at.name);
 	j->at.offset += body.len;
 	return 0;
+}
+
+/* What has its name now is no file: a FIFO, a directory, a link. */
+static bool
+is_not_it(int errnum)
+{
+	return errnum == ENOENT || errnum == ENXIO || errnum == EISDIR || errnum == ELOOP;
 }
 
 static int
@@ -174,8 +180,8 @@ write_archive(int dirfd, struct archive_job *j, struct slice body)
 		    O_WRONLY | (new ? O_CREAT : 0) | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0640);
 
 	if (fd < 0) {
-		err_text(&j->why, errno, "%s", j->at.name);
-		return errno == ENOENT ? -2 : -1;
+		err_text(&j->why, errno, "%s/%s", buf_str(&j->dir), j->at.name);
+		return is_not_it(errno) ? -2 : -1;
 	}
 	rc = append(fd, j, body);
 	close(fd);
@@ -231,7 +237,8 @@ sink_file_written(struct slot *t)
 	o->tried.retried = 1;
 	ledger_tried(k->all->env.ledger, k->id, &o->tried, NULL);
 	if (j->rc == -2) {
-		log_warn("sink %s: %s: somebody else has moved or cut it; a new archive is begun",
+		log_warn("sink %s: %s: somebody else has moved, replaced or cut it; a new archive "
+		         "is begun",
 		    k->name, j->why.text);
 		slot_prepare(t);
 		return;

@@ -18,6 +18,7 @@ struct transfer {
 	char curl_error[CURL_ERROR_SIZE];
 	char refused[INET6_ADDRSTRLEN]; /* an address that plain http may not go to */
 	bool plain;                     /* http:// */
+	int socket_errno;               /* why there is no socket */
 	size_t header_bytes;            /* of the answer */
 	bool too_long;                  /* the answer */
 	struct upload_result result;
@@ -127,13 +128,16 @@ static curl_socket_t
 open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *to)
 {
 	struct transfer *t = arg;
+	int fd;
 
 	(void)purpose;
 	if (t->plain && !is_loopback(&to->addr)) {
 		address_text(&to->addr, t->refused, sizeof(t->refused));
 		return CURL_SOCKET_BAD;
 	}
-	return socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	fd = socket(to->family, to->socktype | SOCK_CLOEXEC, to->protocol);
+	t->socket_errno = fd < 0 ? errno : 0;
+	return fd;
 }
 
 static size_t
@@ -416,6 +420,8 @@ finish(struct transfer *t, CURLcode code)
 	r->tls = is_tls_trouble(code);
 	if (code == CURLE_COULDNT_CONNECT) /* libcurl does not say why */
 		curl_easy_getinfo(t->easy, CURLINFO_OS_ERRNO, &os_errno);
+	if (t->socket_errno != 0)
+		os_errno = t->socket_errno;
 	if (t->refused[0] != '\0')
 		err_text(&r->error, 0,
 		    "http:// goes to this host only, and this is %s: use https://", t->refused);

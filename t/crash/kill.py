@@ -5,9 +5,11 @@
 
 Clients send mail through signalpost-milter (over the milter protocol, as an MTA does) and follow
 links at signalpost-tracker; what was acknowledged to them is written down. signalpost-uploader posts
-to an endpoint that is slow, refuses and hangs up at random. Milter, tracker and uploader are
+to two endpoints that refuse and hang up at random, the first of which is asked afterwards what became
+of each batch, and writes archives. Milter, tracker and uploader are
 killed (SIGKILL) and started again, N times in all. In the end every acknowledged event must have
-come to the endpoint, what came twice must have the same event_id, and the ledger must add up.
+come to both endpoints, and once to an archive; what came twice must have the same event_id, and the
+ledger must add up.
 
 TAP on standard output. builddir and srcdir as in all tests.
 """
@@ -28,6 +30,7 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 
 BUILD = os.path.abspath(os.environ.get("builddir", "."))
 SLOW = float(os.environ.get("SIGNALPOST_TEST_SLOW", "1"))
@@ -53,6 +56,8 @@ class Endpoint:
         self.events = collections.defaultdict(list)  # event_id -> what it said
         self.lock = threading.Lock()
         self.kind = True
+        self.batches = {}  # its name -> how many events
+        self.asked = 0
         outer = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -72,10 +77,28 @@ class Endpoint:
                 with outer.lock:
                     for e in events:
                         outer.events[e["event_id"]].append((e["type"], e["message_id"], e["rcpt_to"]))
+                    name = "b%d" % (len(outer.batches) + 1)
+                    outer.batches[name] = len(events)
                 if mood < 0.35:  # taken, and nobody hears of it
                     self.close_connection = True
                     return None
-                return self.answer(200, b'{"results":{"id":"b"}}')
+                return self.answer(200, json.dumps({"results": {"id": name}}).encode())
+
+            def do_GET(self):
+                """What became of batches; of some nothing is known yet."""
+                query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
+                rows = []
+                with outer.lock:
+                    outer.asked += 1
+                    mood = rnd.random() if not outer.kind else 1
+                    for name in query["batch_ids"][0].split(","):
+                        if mood > 0.3 and name in outer.batches:
+                            rows.append({"type": "success", "batch_id": name, "event_id": "x",
+                                         "number_succeeded": outer.batches[name], "number_failed": 0,
+                                         "number_duplicates": 0})
+                if mood < 0.15:
+                    return self.answer(503, b"{}")
+                return self.answer(200, json.dumps({"results": rows, "total_count": len(rows), "links": {}}).encode())
 
             def answer(self, status, body):
                 self.send_response(status)
@@ -223,7 +246,7 @@ def follow_links(links, port, acked, stop):
 
 # ---- the run ----
 
-def configure(top, url, port):
+def configure(top, url, copy, port):
     with open(os.path.join(top, "conf"), "w") as f:
         f.write("""host-name mail.example.com
 <source 127.0.0.0/8>
@@ -233,7 +256,19 @@ def configure(top, url, port):
     api-key %s
     upload-url %s
     upload-interval 1s
+    confirm-batches yes
 </signals>
+<sink copy>
+    type sparkpost
+    api-key %s
+    url %s
+    uploads 3
+</sink>
+<sink archive>
+    type file
+    directory %s/archive
+    max-size 256k
+</sink>
 <milter>
     socket unix:%s/m.sock
     user ""
@@ -250,7 +285,7 @@ def configure(top, url, port):
 <token-keys>
     directory %s/keys
 </token-keys>
-""" % (KEY, url, top, port, top, top))
+""" % (KEY, url, KEY, copy, top, top, port, top, top))
 
 
 def make_links(top, n):
@@ -269,6 +304,16 @@ def left(top):
             if n.endswith(".json")]
 
 
+def archived(directory):
+    """The ids of the events in all archives."""
+    out = []
+    for name in sorted(os.listdir(directory)):
+        path = os.path.join(directory, name)
+        with gzip.open(path) if name.endswith(".gz") else open(path, "rb") as f:
+            out += [e["event_id"] for line in f for e in json.loads(line)["msys"].values()]
+    return out
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--kills", type=int, default=int(os.environ.get("KILL_ROUNDS", 15)))
@@ -279,9 +324,9 @@ def main():
     top = tempfile.mkdtemp(prefix="sp-kill.")
     os.mkdir(os.path.join(top, "spool"))
     os.mkdir(os.path.join(top, "keys"), 0o750)
-    endpoint, port = Endpoint(rnd), free_port()
+    endpoint, copy, port = Endpoint(rnd), Endpoint(rnd), free_port()
     sock = os.path.join(top, "m.sock")
-    configure(top, endpoint.url, port)
+    configure(top, endpoint.url, copy.url, port)
 
     def milter_answers():
         try:
@@ -298,7 +343,7 @@ def main():
     links = make_links(top, min(2000, 40 * opt.kills))
     tracker.start()
     uploader.start()
-    endpoint.kind = False
+    endpoint.kind = copy.kind = False
     mails, clicks, stop = [], [], threading.Event()
     threads = [threading.Thread(target=send_mail, args=(i, sock, mails, stop)) for i in range(4)]
     threads += [threading.Thread(target=follow_links, args=(links[i::2], port, clicks, stop)) for i in range(2)]
@@ -313,7 +358,7 @@ def main():
         stop.set()
         for t in threads:
             t.join()
-    endpoint.kind = True
+    endpoint.kind = copy.kind = True
     ok(milter.stop() == 0 and tracker.stop() == 0, "milter and tracker end well", milter.text() + tracker.text())
     end = time.time() + 120 * SLOW
     while time.time() < end and (left(top) or not set(mails) <= endpoint.has("reception")):
@@ -326,6 +371,12 @@ def main():
     ok(not missing, "the endpoint has a reception of each", sorted(missing)[:5])
     missing = set(clicks) - endpoint.has("click")
     ok(not missing, "%d clicks over %d kills: it has each" % (len(clicks), tracker.kills), sorted(missing)[:5])
+    ok(copy.events.keys() == endpoint.events.keys(), "the other endpoint has the same events",
+       "%d, %d" % (len(copy.events), len(endpoint.events)))
+    kept = archived(os.path.join(top, "archive"))
+    ok(sorted(kept) == sorted(endpoint.events), "the archives have each event once",
+       "%d lines, %d events, %d at the endpoint" % (len(kept), len(set(kept)), len(endpoint.events)))
+    ok(endpoint.asked > 0, "it was asked %d times what became of %d batches" % (endpoint.asked, len(endpoint.batches)))
     twice = [said for said in endpoint.events.values() if len(said) > 1]
     ok(all(len(set(said)) == 1 for said in twice), "%d events came again after %d kills of the uploader, all as they were"
        % (len(twice), uploader.kills), twice[:3])
