@@ -11,7 +11,7 @@ port=$(it_port) collector=$(it_port) tracker=$(it_port)
 conf=$D/signalpost.conf
 log=$D/signalpost.log
 mkdir "$D/keys" "$D/spool"
-if ! mount -t tmpfs -o size=2m tmpfs "$D/spool" 2>/dev/null; then
+if ! mount -t tmpfs -o size=12m tmpfs "$D/spool" 2>/dev/null; then
 	echo "1..0 # SKIP no tmpfs can be mounted"
 	exit 0
 fi
