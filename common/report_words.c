@@ -110,7 +110,8 @@ static const char *const bounce_subjects[] = { "undeliver", "deliver", "failure"
 	/* Russian, Ukrainian, Greek */
 	"не достав", "недостав", "не может", "невозможно",
 	/* Japanese, Chinese, Korean */
-	"配信", "送信", "エラー", "退信", "投递", "失败", "반송", "실패" };
+	"配信", "送信", "エラー", "退信", "投递", "失败", "传递", "送达", "退回", "退件", "传送",
+	"반송", "실패" };
 
 static const char *const bounce_texts[] = { "be delivered", "deliver", "undeliver", "did not reach",
 	"permanent error", "fatal error", "transcript of", "returned to you", "returned to sender",
@@ -137,7 +138,8 @@ static const char *const bounce_texts[] = { "be delivered", "deliver", "undelive
 	/* Russian */
 	"доставл", "не может", "не существ",
 	/* Japanese, Chinese, Korean */
-	"配信", "送信でき", "届け", "送信に失", "エラー", "退信", "投递", "无法", "반송" };
+	"配信", "送信でき", "配送", "届け", "送信に失", "エラー", "退信", "投递", "传递", "送达",
+	"退回", "传送", "无法", "반송" };
 
 bool
 report_words_bounce_subject(struct slice subject)

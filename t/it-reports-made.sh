@@ -26,7 +26,7 @@ judge() { # judge FOLDER NAME: reads the mails of FOLDER and judges what was fou
 }
 
 for seed in 1 2; do
-	python3 "$srcdir/t/make-reports.py" "$srcdir"/t/data/reports-made/forms* "$dir/made$seed" "$seed"
+	python3 "$srcdir/t/make-reports.py" "$srcdir"/t/data/reports-made/forms-* "$dir/made$seed" "$seed"
 	judge "$dir/made$seed" "made with seed $seed"
 	python3 "$srcdir/t/mutate-reports.py" "$dir/made$seed" "$dir/changed$seed" "$seed"
 	judge "$dir/changed$seed" "and changed on their way"

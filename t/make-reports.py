@@ -96,7 +96,7 @@ def fill(text, n):
 
 def build(lines, n, r):
     lines = fill('\n'.join(lines), n).split('\n')
-    head, body = [], lines
+    head, body = lines, []
     for i, line in enumerate(lines):
         if line == '' or line.startswith('@'):
             head, body = lines[:i], lines[i + (line == ''):]

@@ -133,7 +133,7 @@ def truncate(mail, r):
     if last is None:
         return None
     end = mail.find(b'\n\n', last)
-    if end < 0 or end + 20 > len(mail):
+    if end < 0 or end + 20 > len(mail) or b'delivery-status' in mail[end:].lower():
         return None
     return mail[:r.randrange(end + 2, len(mail))]
 

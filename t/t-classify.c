@@ -202,7 +202,8 @@ labelled_replies(void)
 static void
 made_replies(void)
 {
-	static const char *const files[] = { "t/data/reports-made/replies" };
+	static const char *const files[] = { "t/data/reports-made/replies-1",
+		"t/data/reports-made/replies-2" };
 	struct classifier *c = classify_open(NULL, NULL);
 	struct err e = { .text = "" };
 
