@@ -304,7 +304,11 @@ def t_window():
     u.put(line(1))
     ok(u.empty() and u.says("counts as uploaded, unconfirmed"), "no word in time: said", u.text())
     ok(u.counts()["uploaded"] == 1 and len(e.posts) == 1, "and uploaded it stays", u.counts())
+    u.stop()
+    e.close()
+    e = Endpoint()
     e.says = lambda batch: SYSTEM
+    u = Uploader(e.url(), window="%ds" % (4 + 4 * SLOW)).start()  # time enough to ask once
     name = u.put(line(2))
     ok(u.empty() and name[:-5] + ".signals.0.json" in u.rejected() and u.counts()["rejected"] == 1,
        "still an error then: the events are kept in rejected/", u.text())

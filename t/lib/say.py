@@ -65,6 +65,9 @@ def main():
 
 try:
     main()
+except (ConnectionResetError, BrokenPipeError):  # it had been closed before we spoke
+    print("=> connection closed")
+    sys.exit(1)
 except (OSError, ConnectionError) as problem:
     print("=> %s" % problem)
     sys.exit(1)
