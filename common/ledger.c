@@ -163,10 +163,14 @@ ledger_fail(struct ledger *l, struct err *e)
 {
 	int code = sqlite3_errcode(l->db) & 0xff;
 	bool system = code == SQLITE_IOERR || code == SQLITE_CANTOPEN || code == SQLITE_FULL;
+	int errnum = 0;
 
 	l->damaged = l->damaged || code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
-	err_text(e, system ? sqlite3_system_errno(l->db) : 0, "%s/" LEDGER_NAME ": %s", l->dir,
-	    sqlite3_errmsg(l->db));
+	if (system)
+		errnum = sqlite3_system_errno(l->db);
+	if (code == SQLITE_FULL && errnum == 0)
+		errnum = ENOSPC;
+	err_text(e, errnum, "%s/" LEDGER_NAME ": %s", l->dir, sqlite3_errmsg(l->db));
 	return -1;
 }
 

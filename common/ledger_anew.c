@@ -38,6 +38,21 @@ ledger_set_aside(const char *dir, struct err *e)
 	return rc;
 }
 
+/* A new one may need the room that the damaged one takes. */
+static void
+drop_damaged(const char *dir)
+{
+	struct buf path;
+
+	buf_init(&path, BUF_NO_LIMIT);
+	set_name(&path, dir, ".damaged", "-wal");
+	unlink(buf_str(&path));
+	set_name(&path, dir, ".damaged", "");
+	if (truncate(buf_str(&path), 0) < 0)
+		unlink(buf_str(&path));
+	buf_free(&path);
+}
+
 struct ledger *
 ledger_open_anew(const char *dir, struct err *said, struct err *e)
 {
@@ -54,7 +69,12 @@ ledger_open_anew(const char *dir, struct err *said, struct err *e)
 	    "%.300s; it is now " LEDGER_NAME ".damaged, and a new ledger is begun: what is in "
 	    "events/ is counted from 0, and sent again if it had been",
 	    found.text);
-	return ledger_try_open(dir, true, &why, e);
+	l = ledger_try_open(dir, true, &why, e);
+	if (l == NULL && (e->num == ENOSPC || e->num == EDQUOT)) {
+		drop_damaged(dir);
+		l = ledger_try_open(dir, true, &why, e);
+	}
+	return l;
 }
 
 /* What was not there when it was opened can't be missed. */

@@ -61,6 +61,8 @@ spool_open(const char *dir, struct err *e)
 	*sp = (struct spool){ xstrdup(dir), -1, -1, -1, -1, -1, -1 };
 	if (file_mkdirs(dir, SPOOL_DIR_MODE, &why) < 0 || open_dirs(sp, &why) < 0) {
 		err_text(e, 0, "spool %s: %s", dir, why.text);
+		if (e != NULL)
+			e->num = why.num;
 		spool_close(sp);
 		return NULL;
 	}

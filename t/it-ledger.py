@@ -183,6 +183,73 @@ def t_locked():
     e.close()
 
 
+def fill(name):
+    with open(name, "wb", buffering=0) as f:
+        try:
+            while f.write(b"x" * 4096):
+                pass
+        except OSError:
+            pass
+
+
+def full(fs, what, make, unmake):
+    """It has never run here, or what it left is damaged, and there is no room."""
+    e = it.Endpoint()
+    u = it.Uploader(e.url(), extra="  min-free-space 0\n", start=False)
+    u.spool = os.path.join(fs, "spool")
+    u.events = os.path.join(u.spool, "events")
+    os.makedirs(os.path.join(u.events, "open"))
+    u.write_conf()
+    for i in range(3):
+        u.put("a%d\n" % i)
+    make(u)
+    u.start()
+    ok(u.says("nothing is sent until there is room", 20) and u.proc.poll() is None,
+       "%s: it says so and waits" % what, u.text())
+    unmake(u)
+    ok(it.wait(lambda: not u.left() and adds_up(u, 3), 30), "%s: with room all is sent, and it adds up" % what,
+       u.text() + str(status(u)))
+    ok(u.stop() == 0, "%s: it ends well" % what)
+    shutil.rmtree(u.spool)
+    e.close()
+
+
+def t_full():
+    fs = os.path.join(it.top, "fs")
+    os.mkdir(fs)
+    if os.geteuid() != 0 or subprocess.run(["mount", "-t", "tmpfs", "-o", "size=12m,nr_inodes=100", "tmpfs", fs],
+                                           stderr=subprocess.DEVNULL).returncode != 0:
+        ok(True, "a full disk # SKIP no tmpfs can be mounted")
+        return
+    filler = os.path.join(fs, "filler")
+
+    def files(u):
+        i = 0
+        try:
+            while True:
+                open("%s%d" % (filler, i), "w").close()
+                i += 1
+        except OSError:
+            pass
+
+    def no_files(u):
+        for n in os.listdir(fs):
+            if n.startswith("filler"):
+                os.unlink(os.path.join(fs, n))
+
+    try:
+        full(fs, "first start on a full disk", lambda u: fill(filler), lambda u: os.unlink(filler))
+        full(fs, "first start without inodes", files, no_files)
+
+        def damaged(u):
+            with open(path(u), "wb") as f:
+                f.write(b"no database\n" * 500)
+            fill(filler)
+        full(fs, "damaged on a full disk", damaged, lambda u: os.unlink(filler))
+    finally:
+        subprocess.run(["umount", "-l", fs])
+
+
 def main():
     it.top = tempfile.mkdtemp(prefix="it-ledger.")
     os.chmod(it.top, 0o700)
@@ -191,6 +258,7 @@ def main():
         t_running()
         t_newer()
         t_locked()
+        t_full()
     finally:
         for u in it.live:
             u.stop(signal.SIGKILL)

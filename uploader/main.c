@@ -2,13 +2,16 @@
  * signalpost-uploader: takes closed segments from the spool to the event
  * collector. See signalpost-uploader(8).
  */
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <sysexits.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/conf.h"
@@ -18,7 +21,8 @@
 #include "common/spool.h"
 #include "uploader/loop.h"
 
-#define PROGRAM "signalpost-uploader"
+#define PROGRAM      "signalpost-uploader"
+#define ROOM_RETRY_S 2
 
 static int
 check(const struct conf *conf)
@@ -89,6 +93,28 @@ serve(struct loop *loop, const struct conf *conf, const struct daemon_options *o
 	return rc;
 }
 
+/*
+ * A start on a full disk: there may be room later, and who is in the foreground has somebody who
+ * reads the log. False: it is other trouble, or we are to end.
+ */
+static bool
+awaits_room(const struct daemon_options *opt, const struct err *e, bool *said)
+{
+	sigset_t set;
+
+	if (!opt->foreground || (e->num != ENOSPC && e->num != EDQUOT))
+		return false;
+	if (!*said)
+		log_error("%s; nothing is sent until there is room: trying again every %d s",
+		    e->text, ROOM_RETRY_S);
+	*said = true;
+	/* Blocked or not, as far as we have come. */
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	return sigtimedwait(&set, NULL, &(struct timespec){ .tv_sec = ROOM_RETRY_S }) < 0;
+}
+
 /* Takes `conf` over. An exit code. */
 static int
 run(struct conf *conf, const struct daemon_options *opt)
@@ -97,6 +123,7 @@ run(struct conf *conf, const struct daemon_options *opt)
 	struct loop *loop = NULL;
 	const struct conf *logs;
 	int lock = -1, code = EX_OSERR, rc;
+	bool said = false;
 	struct err e;
 
 	if (daemon_detach(opt, &e) < 0)
@@ -105,17 +132,17 @@ run(struct conf *conf, const struct daemon_options *opt)
 	if (daemon_drop_rights(conf->milter.user, &e) < 0)
 		goto out;
 	code = EX_TEMPFAIL;
-	spool = spool_open(conf->spool.directory, &e);
-	if (spool == NULL)
-		goto out;
+	while ((spool = spool_open(conf->spool.directory, &e)) == NULL)
+		if (!awaits_room(opt, &e, &said))
+			goto out;
 	lock = lock_spool(conf->spool.directory, &e);
 	if (lock < 0)
 		goto out;
 	code = EX_OSERR;
 	do {
-		loop = loop_open(conf, spool, &e);
-		if (loop == NULL)
-			goto out;
+		while ((loop = loop_open(conf, spool, &e)) == NULL)
+			if (!awaits_room(opt, &e, &said))
+				goto out;
 		logs = conf;
 		conf = NULL; /* the loop's now */
 		rc = serve(loop, logs, opt, &e);
