@@ -106,6 +106,33 @@ address_split(struct slice path)
 	return a;
 }
 
+static uint64_t
+add_folded(uint64_t h, char c)
+{
+	return (h ^ (unsigned char)(c >= 'A' && c <= 'Z' ? c + 32 : c)) * 0x100000001b3;
+}
+
+uint64_t
+address_key(struct slice path)
+{
+	struct address a = address_split(path);
+	bool quoted = a.local.len >= 2 && a.local.p[0] == '"' && a.local.p[a.local.len - 1] == '"';
+	uint64_t h = 0xcbf29ce484222325;
+
+	if (quoted)
+		a.local = (struct slice){ a.local.p + 1, a.local.len - 2 };
+	for (size_t i = 0; i < a.local.len; i++) {
+		if (quoted && a.local.p[i] == '\\' && i + 1 < a.local.len)
+			i++;
+		h = add_folded(h, a.local.p[i]);
+	}
+	if (a.domain.len > 0)
+		h = add_folded(h, '@');
+	for (size_t i = 0; i < a.domain.len; i++)
+		h = add_folded(h, a.domain.p[i]);
+	return h;
+}
+
 /* RFC 5321 4.1.2 Quoted-string, quotes included. */
 static bool
 is_quoted_string(struct slice s)

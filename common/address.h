@@ -27,6 +27,13 @@ struct address {
 struct address address_split(struct slice path);
 
 /*
+ * A hash that is the same for all ways to write one address: case, <>, a source route,
+ * quotes around a local part that needs none. MTAs write it in another way than the
+ * client did. FNV-1a of the rest, so that what has none of these has that of its lower case.
+ */
+uint64_t address_key(struct slice path);
+
+/*
  * May we put this in MAIL FROM? ASCII without controls and blanks outside
  * quotes, dot-atom or quoted local part, a host name or address literal,
  * lengths as above. The null sender ("") is valid. Without <>. -1: *e says what

@@ -38,7 +38,7 @@ static const char name_schema[] = "CREATE TABLE IF NOT EXISTS name ("
 				  "CREATE INDEX IF NOT EXISTS name_id ON name (id);";
 
 #define NAMED_COLUMNS   "m.id, 0, 0, 0, 0, NULL, m.facts"
-#define WAITING_COLUMNS "w.id, w.received, w.tries, w.last, w.line, w.reply, m.facts"
+#define WAITING_COLUMNS "w.id, w.received, w.tries, w.last, w.line, w.reply, m.facts, w.queue_id"
 
 static const char *const statements[STATEMENTS] = {
 	[BEGIN] = "BEGIN IMMEDIATE",
@@ -64,6 +64,8 @@ static const char *const statements[STATEMENTS] = {
 	[FAILED] = "UPDATE waiting SET tries = tries + 1, last = ?4, line = ?5, reply = ?6"
 		   " WHERE queue_id = ?1 AND rcpt = ?2 AND id = ?3",
 	[SETTLE] = "DELETE FROM waiting WHERE queue_id = ?1 AND rcpt = ?2 AND id = ?3",
+	[MOVE] = "UPDATE OR IGNORE waiting SET queue_id = ?4, freed = 0"
+		 " WHERE queue_id = ?1 AND rcpt = ?2 AND id = ?3",
 	[GIVE_UP] = "INSERT OR IGNORE INTO unknown (id, at) VALUES (?, ?)",
 	[OVERDUE] = "SELECT " WAITING_COLUMNS " FROM waiting w JOIN message m ON m.id = w.id"
 		    " WHERE w.received < ?1 LIMIT 1",
@@ -194,6 +196,7 @@ index_open(const char *path, struct err *e)
 	_Static_assert(APPLICATION_ID == 1397770545, "as the pragma above has it");
 	buf_init(&ix->facts, BUF_NO_LIMIT);
 	buf_init(&ix->reply, BUF_NO_LIMIT);
+	buf_init(&ix->under, BUF_NO_LIMIT);
 	buf_init(&ix->packed, BUF_NO_LIMIT);
 	ix->filter = xcalloc(INDEX_FILTER_SIZE, sizeof(*ix->filter));
 	if (make_file(path, e) < 0) {
@@ -254,6 +257,7 @@ index_close(struct index *ix)
 	sqlite3_close(ix->db);
 	buf_free(&ix->facts);
 	buf_free(&ix->reply);
+	buf_free(&ix->under);
 	buf_free(&ix->packed);
 	free(ix->filter);
 	free(ix);

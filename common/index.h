@@ -38,6 +38,7 @@ struct index_message {
 	int64_t last_us;         /* the last of them: when, */
 	int64_t last_line;       /* which line said so, */
 	struct slice last_reply; /* and what the other side answered */
+	struct slice under;      /* the queue id that it waits under; facts have the first one */
 	struct event facts;      /* its reception event; event_id is not kept */
 };
 
@@ -102,6 +103,10 @@ int index_failed(struct index *ix, const struct index_message *m, int64_t at_us,
 
 /* Its fate is known: it waits no longer. */
 int index_settle(struct index *ix, const struct index_message *m, struct err *e);
+
+/* It waits under another queue id from here on. */
+int index_move(
+    struct index *ix, const struct index_message *m, struct slice queue_id, struct err *e);
 
 /* The MTA says that the queue id is free again: whoever waits under it since `until_s` or before.
  */

@@ -19,6 +19,11 @@ index_take_row(struct index *ix, sqlite3_stmt *st, struct index_message *out, st
 		buf_add(&ix->facts, (struct slice){ sqlite3_column_blob(st, 6),
 					(size_t)sqlite3_column_bytes(st, 6) });
 		out->last_reply = buf_slice(&ix->reply);
+		buf_clear(&ix->under);
+		if (sqlite3_column_count(st) > 7)
+			buf_add(&ix->under, (struct slice){ sqlite3_column_blob(st, 7),
+						(size_t)sqlite3_column_bytes(st, 7) });
+		out->under = buf_slice(&ix->under);
 		index_unpack(buf_slice(&ix->facts), &out->facts);
 		out->facts.message_id = slice_str(ids_text(index_id_of(out->id), ix->id));
 		if (out->received_s == 0)

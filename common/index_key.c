@@ -1,17 +1,11 @@
+#include "common/address.h"
 #include "common/index_private.h"
 
-/* Without case: a recipient is what it is. */
+/* However it is written: a recipient is what it is. */
 int64_t
 index_rcpt_key(struct slice rcpt)
 {
-	uint64_t h = 0xcbf29ce484222325;
-
-	for (size_t i = 0; i < rcpt.len; i++) {
-		unsigned char c = (unsigned char)rcpt.p[i];
-
-		h = (h ^ (c >= 'A' && c <= 'Z' ? (unsigned char)(c + 32) : c)) * 0x100000001b3;
-	}
-	return (int64_t)h;
+	return (int64_t)address_key(rcpt);
 }
 
 /* privacy-policy sha1: what the event has in place of the address. */

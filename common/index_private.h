@@ -24,6 +24,7 @@ enum index_statement {
 	FAILED,
 	SETTLE,
 	FREED,
+	MOVE,
 	GIVE_UP,
 	OVERDUE,
 	OVERDUE_FREED,
@@ -47,8 +48,8 @@ struct index_slot { /* of all queue ids with one hash: most lines are about nobo
 struct index {
 	sqlite3 *db;
 	sqlite3_stmt *stmt[STATEMENTS];
-	struct buf facts, reply; /* of the message that was found last */
-	char id[IDS_SIZE];       /* and its id */
+	struct buf facts, reply, under; /* of the message that was found last */
+	char id[IDS_SIZE];              /* and its id */
 	struct buf packed;
 	struct index_slot *filter;
 	bool no_log;     /* nobody waits */

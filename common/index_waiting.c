@@ -72,7 +72,7 @@ index_freed(struct index *ix, struct slice queue_id, int64_t until_s, int64_t no
 static void
 bind_waiting(const struct index *ix, enum index_statement which, const struct index_message *m)
 {
-	index_bind_text(ix->stmt[which], 1, m->facts.queue_id);
+	index_bind_text(ix->stmt[which], 1, m->under);
 	sqlite3_bind_int64(ix->stmt[which], 2, index_key_of(&m->facts));
 	sqlite3_bind_int64(ix->stmt[which], 3, m->id);
 }
@@ -95,7 +95,21 @@ index_settle(struct index *ix, const struct index_message *m, struct err *e)
 	if (index_done(ix, SETTLE, e) < 0)
 		return -1;
 	if (sqlite3_changes(ix->db) > 0)
-		filter_remove(ix, m->facts.queue_id);
+		filter_remove(ix, m->under);
+	return 0;
+}
+
+int
+index_move(struct index *ix, const struct index_message *m, struct slice queue_id, struct err *e)
+{
+	bind_waiting(ix, MOVE, m);
+	index_bind_text(ix->stmt[MOVE], 4, queue_id);
+	if (index_done(ix, MOVE, e) < 0)
+		return -1;
+	if (sqlite3_changes(ix->db) > 0) {
+		filter_remove(ix, m->under);
+		index_filter_add(ix, queue_id, m->received_s);
+	}
 	return 0;
 }
 

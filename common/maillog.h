@@ -28,6 +28,7 @@ enum maillog_kind {
 	MAILLOG_EXPIRED, /* the queue gave up: all recipients that are still waiting */
 	MAILLOG_REFUSED, /* a filter had it refused after ours had seen it */
 	MAILLOG_REMOVED, /* the queue id is free */
+	MAILLOG_DELETED, /* the operator has taken it out of the queue: all who are still waiting */
 	MAILLOG_DROPPED, /* the logger says that it lost lines */
 	MAILLOG_AUTH_FAILURE, /* the client `ip` failed to authenticate; no message's line */
 	MAILLOG_KINDS
@@ -54,6 +55,9 @@ struct maillog_line {
 	struct slice service;  /* "smtpd"; empty for sendmail */
 	struct slice queue_id; /* may be empty */
 	struct slice text;     /* all behind "tag[pid]: " */
+	/* The queue id under which it goes on, or empty: "queued as ID" of who took it, "forwarded
+	 * as ID" of an alias; of a start: under which it was before, "orig_id=ID" */
+	struct slice other_id;
 
 	/* of an attempt */
 	enum maillog_status status;

@@ -92,6 +92,25 @@ seconds_ms(struct slice v)
 	return v.len == 0 || ms < 0 || ms > INT64_MAX / 4 ? -1 : ms;
 }
 
+/* "... queued as ID": what the next one calls it, who may log to the same place. */
+static void
+set_other_id(struct maillog_line *m, struct slice marker)
+{
+	const char *end = m->reply.p + m->reply.len;
+	struct slice rest = m->reply;
+	size_t at, n = 0;
+
+	/* A filter puts its own words before, and may quote other ids. */
+	while ((at = maillog_find(rest, marker)) < rest.len)
+		rest = slice_skip(rest, at + marker.len);
+	if (rest.len == m->reply.len)
+		return;
+	while (rest.p + n < end && ascii_is_alnum(rest.p[n]))
+		n++;
+	if (postfix_queue_id(slice_head(rest, n)))
+		m->other_id = slice_head(rest, n);
+}
+
 static const struct {
 	const char *word;
 	enum maillog_status status;
@@ -145,6 +164,10 @@ postfix_attempt(struct maillog_line *m, const struct maillog_service *s, struct 
 		if (slice_eq(key, SLICE_LIT("status"))) {
 			if (set_status(m, value))
 				m->kind = MAILLOG_ATTEMPT;
+			if (m->status == MAILLOG_SENT)
+				set_other_id(m, m->via == MAILLOG_LOCAL && m->ip.len == 0
+						    ? SLICE_LIT("forwarded as ")
+						    : SLICE_LIT("queued as "));
 			return;
 		}
 		end = maillog_find(value, SLICE_LIT(", "));
@@ -174,6 +197,23 @@ postfix_queue(struct maillog_line *m, struct slice rest)
 	    slice_starts(rest, SLICE_LIT("status=")) &&
 	    maillog_find(slice_head(rest, 30), SLICE_LIT("expired")) < slice_head(rest, 30).len)
 		m->kind = MAILLOG_EXPIRED;
+}
+
+/*
+ * "uid=105 from=<a@x> orig_id=ID": requeued by postsuper(1). A local user may have any
+ * sender logged; the id must be all that is behind it.
+ */
+static void
+postfix_pickup(struct maillog_line *m, struct slice rest)
+{
+	static const struct slice orig = SLICE_LIT(" orig_id=");
+
+	rest = slice_skip(rest, maillog_find(rest, SLICE_LIT(" from=<")) + 6);
+	if (!maillog_take_path(&rest, &(struct slice){ 0 }) || !slice_starts(rest, orig))
+		return;
+	rest = slice_skip(rest, orig.len);
+	if (postfix_queue_id(rest))
+		m->other_id = rest;
 }
 
 /*
@@ -224,6 +264,8 @@ maillog_postfix(struct maillog_line *m, const struct maillog_service *s)
 		if (slice_starts(rest, SLICE_LIT("client=")) ||
 		    slice_starts(rest, SLICE_LIT("uid=")))
 			m->kind = MAILLOG_START;
+		if (slice_starts(rest, SLICE_LIT("uid=")))
+			postfix_pickup(m, rest);
 		break;
 	case ROLE_CLEANUP:
 		if (slice_starts(rest, SLICE_LIT("message-id=")))
@@ -234,7 +276,7 @@ maillog_postfix(struct maillog_line *m, const struct maillog_service *s)
 		break;
 	case ROLE_SUPER:
 		if (slice_eq(rest, SLICE_LIT("removed")))
-			m->kind = MAILLOG_REMOVED;
+			m->kind = MAILLOG_DELETED;
 		break;
 	case ROLE_OTHER:
 		break;

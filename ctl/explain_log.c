@@ -32,6 +32,7 @@ static const char *const kind_name[] = {
 	[MAILLOG_EXPIRED] = "expired",
 	[MAILLOG_REFUSED] = "refused",
 	[MAILLOG_REMOVED] = "removed",
+	[MAILLOG_DELETED] = "deleted",
 	[MAILLOG_DROPPED] = "dropped",
 	[MAILLOG_AUTH_FAILURE] = "auth-failure",
 };

@@ -152,26 +152,18 @@ session_end(struct session *s)
 	s->in_transaction = false;
 }
 
-/* The domain without case, the local part with it (RFC 5321 2.4). */
-static bool
-same_rcpt(struct slice a, struct slice b)
-{
-	struct address x, y;
-
-	if (a.len != b.len)
-		return false;
-	x = address_split(a);
-	y = address_split(b);
-	return slice_eq(x.local, y.local) && slice_eqi(x.domain, y.domain);
-}
-
 void
 session_add_rcpt(struct session *s, struct slice rcpt)
 {
 	struct transaction *tx = &s->tx;
+	uint64_t key = address_key(rcpt);
 
+	/*
+	 * Only the domain is without case (RFC 5321 2.4), but to the MTAs and in the events the
+	 * local part is, too: Postfix delivers once.
+	 */
 	for (size_t i = 0; i < tx->n_rcpts; i++)
-		if (same_rcpt(slice_str(tx->rcpts[i]), rcpt))
+		if (address_key(slice_str(tx->rcpts[i])) == key)
 			return;
 	tx->rcpts = xgrow(tx->rcpts, tx->n_rcpts, &tx->room, sizeof(*tx->rcpts));
 	tx->rcpts[tx->n_rcpts++] = xslicedup(rcpt);

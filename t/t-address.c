@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "common/clock.h"
+#include "common/hash.h"
 #include "t/tap.h"
 
 #define TEN   "abcdefghij"
@@ -57,6 +58,37 @@ splitting(void)
 		    "split '%s' into '%.*s' and '%.*s'", rows[i].in, SLICE_FMT(a.local),
 		    SLICE_FMT(a.domain));
 	}
+}
+
+/* All ways to write one address have one key. */
+static void
+keys(void)
+{
+	static const struct {
+		const char *a, *b;
+		bool same;
+	} rows[] = {
+		{ "joe@example.com", "JOE@Example.COM", true },
+		{ "joe@example.com", "<joe@example.com>", true },
+		{ "joe@example.com", "@a,@b:joe@example.com", true },
+		{ "joe@example.com", "\"joe\"@example.com", true },
+		{ "joe@example.com", "\"j\\oe\"@example.com", true },
+		{ "\"joe smith\"@example.com", "joe smith@example.com", true },
+		{ "\"a@b\"@c", "a@b@c", true },
+		{ "joe", "JOE", true },
+		{ "\"", "\"\"", false },
+		{ "joe@example.com", "joe@example.com.", false },
+		{ "joe@example.com", "jo@example.com", false },
+		{ "joe@example.com", "joe", false },
+		{ "\"joe@example.com", "joe@example.com", false },
+	};
+
+	for (size_t i = 0; i < COUNT(rows); i++)
+		ok((address_key(slice_str(rows[i].a)) == address_key(slice_str(rows[i].b))) ==
+			rows[i].same,
+		    "'%s' and '%s' are %s", rows[i].a, rows[i].b, rows[i].same ? "one" : "two");
+	ok(address_key(SLICE_LIT("Joe@Example.com")) == hash_fnv1a(SLICE_LIT("joe@example.com")),
+	    "an ordinary one's key is that of its lower case");
 }
 
 static void
@@ -436,6 +468,7 @@ int
 main(void)
 {
 	splitting();
+	keys();
 	checking();
 	atoms();
 	mailboxes();

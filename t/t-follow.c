@@ -244,6 +244,64 @@ compressed(void)
 	clean();
 }
 
+/* logrotate without delaycompress, while we read: nothing is missing. */
+static void
+compressed_after(void)
+{
+	struct follow *f;
+	struct timespec times[2];
+	struct stat st;
+
+	said[0] = '\0';
+	put("0\n");
+	f = begin((struct slice){ 0 }, 0);
+	is_lines(f, 0, "0 ", "before");
+	put("1\n");
+	rotate("mail.log", "mail.log.1");
+	put("2\n");
+	if (stat(path_of("mail.log.1"), &st) < 0)
+		perror("mail.log.1");
+	write_to("mail.log.1.gz", "\037\213", 0);
+	times[0] = times[1] = st.st_mtim; /* as gzip leaves it */
+	if (utimensat(AT_FDCWD, path_of("mail.log.1.gz"), times, 0) < 0)
+		perror("mail.log.1.gz");
+	unlink(path_of("mail.log.1"));
+	is_lines(f, 4000, "1 2 ", "all is read");
+	ok(said[0] == '\0', "and nothing is said: %s", said);
+	follow_close(f);
+	clean();
+}
+
+/* The new file can't be opened, and a compressed one is there: said once. */
+static void
+unreadable(void)
+{
+	struct follow *f;
+	const char *p = said;
+	int n = 0;
+
+	said[0] = '\0';
+	put("0\n");
+	f = begin((struct slice){ 0 }, 0);
+	is_lines(f, 0, "0 ", "before");
+	rotate("mail.log", "gone");
+	write_to("mail.log.1.gz", "\037\213", 0);
+	if (mkdir(path_of("mail.log"), 0700) < 0)
+		perror("mail.log");
+	is_lines(f, 1500, "", "nothing to read");
+	while ((p = strstr(p, "compressed and can't be read")) != NULL) {
+		n++;
+		p++;
+	}
+	ok(n == 1, "what is compressed is said %d times", n);
+	rmdir(path_of("mail.log"));
+	put("1\n");
+	is_lines(f, 3000, "1 ", "it goes on");
+	follow_close(f);
+	unlink(path_of("gone"));
+	clean();
+}
+
 static void
 truncated(void)
 {
@@ -371,6 +429,8 @@ main(void)
 	renamed();
 	unseen();
 	compressed();
+	compressed_after();
+	unreadable();
 	truncated();
 	late_start();
 	odd_lines();

@@ -38,7 +38,7 @@ static const struct {
 	     "active)"),
 	    MAILLOG_OTHER, "0F0A2A7E926" },
 	{ PF("qmgr[1]: 0F0A2A7E926: removed"), MAILLOG_REMOVED, "0F0A2A7E926" },
-	{ PF("postsuper[1]: 0F0A2A7E926: removed"), MAILLOG_REMOVED, "0F0A2A7E926" },
+	{ PF("postsuper[1]: 0F0A2A7E926: removed"), MAILLOG_DELETED, "0F0A2A7E926" },
 	{ PF("bounce[1]: 0F0A2A7E926: sender non-delivery notification: D7340A7E934"),
 	    MAILLOG_OTHER, "" },
 	{ PF("cleanup[1]: 0F0A2A7E926: milter-reject: END-OF-MESSAGE from x[1.2.3.4]: 5.6.0 bad; "

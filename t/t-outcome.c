@@ -16,6 +16,9 @@
 #define TO(addr)                                                                                   \
 	"smtp[1]: AAAA01: to=<" addr ">, relay=mx.x[192.0.2.1]:25, delay=2.5, delays=0/0/0/0, "
 #define SENT "dsn=2.0.0, status=sent (250 2.0.0 Ok)"
+#define QUEUED(id)                                                                                 \
+	"dsn=2.0.0, status=sent (250 2.0.0 from MTA(smtp:[127.0.0.1]:10025): 250 2.0.0 Ok: "       \
+	"queued as " id ")"
 #define SAID(dsn, status, reply)                                                                   \
 	"dsn=" dsn ", status=" status " (host mx.x[192.0.2.1] said: " reply                        \
 	" (in reply to RCPT TO command))"
@@ -119,8 +122,9 @@ static const struct {
 		"4.2.2 Mailbox full, later)",
 		"inband d@x 0 9000 - 554 24 554 5.4.7 [internal] message timeout" } },
 	{ "sendmail: a list that goes on in the next line",
-	    { SM("58", "6AM6g557030850: to=<c@x> [more], delay=00:00:08, xdelay=00:00:00, mailer=esmtp, "
-		       "pri=1, relay=mx.x. [192.0.2.1], dsn=2.0.0, stat=Sent (Ok)"),
+	    { SM("58",
+		  "6AM6g557030850: to=<c@x> [more], delay=00:00:08, xdelay=00:00:00, mailer=esmtp, "
+		  "pri=1, relay=mx.x. [192.0.2.1], dsn=2.0.0, stat=Sent (Ok)"),
 		SM("58", "6AM6g557030850: to=<d@x>, delay=00:00:08, xdelay=00:00:00, mailer=esmtp, "
 			 "pri=1, relay=mx.x. [192.0.2.1], dsn=2.0.0, stat=Sent (Ok)") },
 	    { "delivery c@x 0 8000 192.0.2.1", "delivery d@x 0 8000 192.0.2.1" } },
@@ -145,6 +149,55 @@ static const struct {
 	    { AT("50", "smtpd[1]: AAAA01: client=x[1.2.3.4]"),
 		AT("50", "cleanup[1]: AAAA01: message-id=<x>"), AT("58", TO("a@x") SENT) },
 	    { "delivery a@x 0 2500 192.0.2.1" } },
+	{ "a content filter gives it back: its last hop counts",
+	    { AT("51", "smtpd[1]: CCCC01: client=x[127.0.0.1]"),
+		AT("51", "cleanup[1]: CCCC01: message-id=<x>"),
+		AT("52", TO("a@x") QUEUED("CCCC01")),
+		AT("53", "smtp[1]: CCCC01: to=<a@x>, relay=h[192.0.2.9]:25, delay=1, "
+			 "delays=0/0/0/0, " SAID("4.2.2", "deferred", "452 4.2.2 full")),
+		AT("58", "smtp[1]: CCCC01: to=<a@x>, relay=h[192.0.2.9]:25, delay=1, "
+			 "delays=0/0/0/0, " SENT) },
+	    { "tempfail a@x 0 3000 192.0.2.9 452 22 452 4.2.2 full",
+		"delivery a@x 1 8000 192.0.2.9" } },
+	{ "the last hop is faster than the filter's answer",
+	    { AT("51", "smtpd[1]: CCCC01: client=x[127.0.0.1]"),
+		AT("52", "smtp[1]: CCCC01: to=<b@x>, relay=h[192.0.2.9]:25, delay=1, "
+			 "delays=0/0/0/0, " SAID("5.1.1", "bounced", "550 no")),
+		AT("52", "smtp[1]: CCCC01: to=<a@x>, relay=h[192.0.2.9]:25, delay=1, "
+			 "delays=0/0/0/0, " SENT),
+		AT("52", "qmgr[1]: CCCC01: removed"), AT("52", TO("a@x") QUEUED("CCCC01")),
+		AT("52", TO("b@x") QUEUED("CCCC01")) },
+	    { "delivery a@x 0 2000 192.0.2.9", "inband b@x 0 2000 192.0.2.9 550 10 550 no" } },
+	{ "queued by somebody who does not log here", { AT("52", TO("a@x") QUEUED("CCCC01")) },
+	    { "delivery a@x 0 2500 192.0.2.1" } },
+	{ "an alias of local(8)",
+	    { AT("51", "cleanup[1]: CCCC01: message-id=<x>"),
+		AT("52",
+		    "local[1]: AAAA01: to=<a@x>, relay=local, delay=1, delays=0/0/0/0, dsn=2.0.0, "
+		    "status=sent (forwarded as CCCC01)"),
+		AT("53",
+		    "smtp[1]: CCCC01: to=<z@far>, orig_to=<a@x>, relay=h[192.0.2.9]:25, delay=1, "
+		    "delays=0/0/0/0, " SENT) },
+	    { "delivery a@x 0 3000 192.0.2.9" } },
+	{ "postsuper -r",
+	    { "2026-11-22T06:35:00Z relay postfix/pickup[1]: CCCC01: uid=102 from=<s@s> "
+	      "orig_id=AAAA01",
+		"2026-11-22T06:35:00Z relay postfix/cleanup[1]: CCCC01: message-id=<x>",
+		"2026-11-22T06:35:01Z relay postfix/smtp[1]: CCCC01: to=<a@x>, "
+	        "relay=h[192.0.2.9]:25, delay=1, "
+		"delays=0/0/0/0, " SENT },
+	    { "delivery a@x 0 551000 192.0.2.9" } },
+	{ "a local user's sender says that it was requeued",
+	    { AT("52", "pickup[1]: CCCC01: uid=102 from=<s> orig_id=AAAA01>"),
+		AT("58", TO("a@x") SENT) },
+	    { "delivery a@x 0 2500 192.0.2.1" } },
+	{ "postsuper -d", { AT("52", TO("b@x") SENT), AT("58", "postsuper[1]: AAAA01: removed") },
+	    { "delivery b@x 0 2500 192.0.2.1",
+		"inband a@x 0 8000 - 554 25 554 5.7.0 [internal] deleted from the queue by the "
+		"administrator" } },
+	{ "recipients as the MTA writes them",
+	    { AT("52", TO("\"a\"@X") SENT), AT("52", TO("\"\\b\"@x") SENT) },
+	    { "delivery a@x 0 2500 192.0.2.1", "delivery b@x 0 2500 192.0.2.1" } },
 	{ "removed, and its line comes behind",
 	    { AT("58", "qmgr[1]: AAAA01: removed"), AT("58", TO("a@x") SENT) },
 	    { "delivery a@x 0 2500 192.0.2.1" } },

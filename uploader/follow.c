@@ -40,7 +40,8 @@ struct follow {
 	struct file files[FILES_MAX];
 	int64_t poll_ms; /* not before: look for rotation */
 	bool said_missing;
-	bool skipping; /* in a line that is too long */
+	struct timespec said_compressed; /* how new the newest is that has been said */
+	bool skipping;                   /* in a line that is too long */
 	char *buf;
 	size_t start, end; /* unread bytes; buf[start] is at files[cur].offset */
 	size_t line;       /* length of the line that was peeked at, LF included; 0: none */
@@ -236,6 +237,34 @@ is_copy(const struct follow *f, int fd)
 	return false;
 }
 
+/* Compressing leaves the time, some tools its seconds only: a file that we have opened before? */
+static bool
+is_open_still(const struct follow *f, const struct sibling *s)
+{
+	const struct timespec *at = &s->st.st_mtim;
+	struct stat st;
+
+	for (size_t i = 0; i < f->n; i++)
+		if (fstat(f->files[i].fd, &st) == 0 && st.st_mtim.tv_sec == at->tv_sec &&
+		    (st.st_mtim.tv_nsec == at->tv_nsec || at->tv_nsec == 0))
+			return true;
+	return false;
+}
+
+static void
+say_compressed(struct follow *f, const struct sibling *s)
+{
+	const struct sibling before = { .st.st_mtim = f->said_compressed };
+
+	if (is_open_still(f, s) || by_age(s, &before) <= 0)
+		return;
+	f->said_compressed = s->st.st_mtim;
+	say(f,
+	    "%s/%s is compressed and can't be read: what it holds and was not read before is "
+	    "missing",
+	    f->dir, s->name);
+}
+
 /*
  * Add what was rotated away unseen (written to at `since` or later), and at last
  * the file itself, to the end of the chain.
@@ -254,10 +283,7 @@ add_new(struct follow *f, const struct timespec *since)
 		    in_chain(f, &list[i].st))
 			continue;
 		if (is_compressed(list[i].name)) {
-			say(f,
-			    "%s/%s is compressed and can't be read: what it holds and was not read "
-			    "before is missing",
-			    f->dir, list[i].name);
+			say_compressed(f, &list[i]);
 			continue;
 		}
 		fd = open_sibling(f, &list[i], &st);

@@ -1,14 +1,17 @@
 #include "uploader/outcome.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "common/hash.h"
 #include "common/reply.h"
+#include "common/xalloc.h"
 
 /* Stamps have whole seconds, loggers are late, and so may a line be behind its message. */
-#define AHEAD_S   2
-#define START_S   5       /* a queue id that begins this long after a reception is a new one */
-#define REPEAT_US 2000000 /* the same line from two sources */
+#define AHEAD_S     2
+#define CLASS_ADMIN 25      /* "Admin Failure" */
+#define START_S     5       /* a queue id that begins this long after a reception is a new one */
+#define REPEAT_US   2000000 /* the same line from two sources */
 
 void
 outcome_init(struct outcome *o, struct index *ix, const struct classifier *rules)
@@ -18,6 +21,11 @@ outcome_init(struct outcome *o, struct index *ix, const struct classifier *rules
 	buf_init(&o->raw, 64 * 1024);
 	buf_init(&o->reason, 128 * 1024);
 	buf_init(&o->what, 128 * 1024);
+	o->kept = xcalloc(OUTCOME_KEPT, sizeof(*o->kept));
+	for (size_t i = 0; i < OUTCOME_KEPT; i++) {
+		buf_init(&o->kept[i].tag, 200);
+		buf_init(&o->kept[i].text, OUTCOME_TEXT);
+	}
 }
 
 void
@@ -27,6 +35,11 @@ outcome_free(struct outcome *o)
 	buf_free(&o->raw);
 	buf_free(&o->reason);
 	buf_free(&o->what);
+	for (size_t i = 0; o->kept != NULL && i < OUTCOME_KEPT; i++) {
+		buf_free(&o->kept[i].tag);
+		buf_free(&o->kept[i].text);
+	}
+	free(o->kept);
 }
 
 /* ---- the event ---- */
@@ -44,6 +57,9 @@ begin_event(struct event *ev, enum event_type type, const struct index_message *
 	ev->timestamp = at_us / 1000000;
 	ev->num_retries = msg->tries;
 	ev->queue_time_ms = m->delay_ms >= 0 ? m->delay_ms : since_ms > 0 ? since_ms : 0;
+	/* The last hop's delay is only a part of it. */
+	if (!slice_eq(msg->under, msg->facts.queue_id) && since_ms > ev->queue_time_ms)
+		ev->queue_time_ms = since_ms;
 	ev->ip_address = m->ip;
 	if (m->via == MAILLOG_REMOTE && m->kind == MAILLOG_ATTEMPT)
 		ev->delv_method = slice_str(m->method);
@@ -180,12 +196,75 @@ deferred(struct outcome *o, const struct index_message *msg, const struct maillo
 	return index_failed(o->ix, msg, at_us, line, buf_slice(&o->what), e);
 }
 
+static uint64_t *
+recent_slot(struct outcome *o, uint64_t id)
+{
+	return &o->recent[(id ^ id >> 32) % OUTCOME_RECENT];
+}
+
+static void
+keep_line(struct outcome *o, const struct maillog_line *m, int64_t at_us)
+{
+	struct outcome_kept *k = &o->kept[o->next_kept];
+
+	if (o->replaying || m->mta != MAILLOG_POSTFIX || m->text.len > OUTCOME_TEXT ||
+	    m->tag.len > k->tag.max)
+		return;
+	k->id = hash_fnv1a(m->queue_id);
+	k->at_us = at_us;
+	buf_clear(&k->tag);
+	buf_add(&k->tag, m->tag);
+	buf_clear(&k->text);
+	buf_add(&k->text, m->text);
+	o->next_kept = (o->next_kept + 1) % OUTCOME_KEPT;
+}
+
+/* The next hop's lines may have come before that which says that it is the next hop. */
+static int
+replay(struct outcome *o, struct slice queue_id, struct err *e)
+{
+	uint64_t id = hash_fnv1a(queue_id);
+	struct outcome_counts counts;
+	int rc = 1;
+
+	o->replaying = true;
+	for (size_t i = 0; i < OUTCOME_KEPT && rc > 0; i++) {
+		struct outcome_kept *k = &o->kept[(o->next_kept + i) % OUTCOME_KEPT];
+		struct maillog_line m;
+
+		if (k->id != id)
+			continue;
+		maillog_parse_text(buf_slice(&k->tag), buf_slice(&k->text), MAILLOG_POSTFIX, &m);
+		counts = o->counts;
+		rc = outcome_line(o, &m, k->at_us, true, e);
+		o->counts.strangers = counts.strangers;
+	}
+	o->replaying = false;
+	return rc < 0 ? -1 : 0;
+}
+
+/* Does it go on under a queue id that is logged here? 1: it waits under that one now; 0; -1. */
+static int
+goes_on(
+    struct outcome *o, const struct index_message *msg, const struct maillog_line *m, struct err *e)
+{
+	uint64_t id = hash_fnv1a(m->other_id);
+
+	if (m->other_id.len == 0 || slice_eq(m->other_id, m->queue_id) ||
+	    *recent_slot(o, id) != id || o->replaying)
+		return 0;
+	return index_move(o->ix, msg, m->other_id, e) < 0 || replay(o, m->other_id, e) < 0 ? -1 : 1;
+}
+
 static int
 sent(struct outcome *o, const struct index_message *msg, const struct maillog_line *m,
     int64_t at_us, struct err *e)
 {
 	struct event ev;
+	int rc = goes_on(o, msg, m, e);
 
+	if (rc != 0)
+		return rc < 0 ? -1 : 0;
 	if (m->via == MAILLOG_REMOTE) {
 		begin_event(&ev, EVENT_DELIVERY, msg, m, at_us);
 		if (end_event(o, &ev, m, e) < 0)
@@ -217,15 +296,39 @@ attempt(struct outcome *o, const struct index_message *msg, const struct maillog
 
 static int
 find(struct outcome *o, const struct maillog_line *m, struct slice rcpt, int64_t at_us,
-    struct index_message *msg, struct err *e)
+    int64_t after, struct index_message *msg, struct err *e)
 {
 	int64_t until_s = at_us / 1000000 + AHEAD_S;
-	int rc = index_find(o->ix, m->queue_id, rcpt, INDEX_FIRST, until_s, msg, e);
+	int rc = index_find(o->ix, m->queue_id, rcpt, after, until_s, msg, e);
 
-	/* Behind an alias sendmail names the new recipient first, the one that we know in ctladdr=. */
+	/* Behind an alias sendmail names the new recipient first, the one that we know in ctladdr=.
+	 */
 	if (rc == 0 && m->mta == MAILLOG_SENDMAIL && m->orig_to.len > 0)
-		rc = index_find(o->ix, m->queue_id, m->orig_to, INDEX_FIRST, until_s, msg, e);
+		rc = index_find(o->ix, m->queue_id, m->orig_to, after, until_s, msg, e);
 	return rc;
+}
+
+/*
+ * Who has come here under another queue id, and who was received under this one: a
+ * filter that gives the message back to the milter makes two of one.
+ */
+static int
+to_each(struct outcome *o, struct index_message *msg, const struct maillog_line *m,
+    struct slice rcpt, int64_t at_us, struct err *e)
+{
+	int64_t id = msg->id;
+	int rc = 1;
+
+	for (bool on = true; on && rc > 0;) {
+		on = !slice_eq(msg->under, msg->facts.queue_id);
+		if (attempt(o, msg, m, at_us, e) < 0)
+			return -1;
+		if (on) {
+			rc = find(o, m, rcpt, at_us, id, msg, e);
+			id = msg->id;
+		}
+	}
+	return rc < 0 ? -1 : 0;
 }
 
 static int
@@ -240,19 +343,21 @@ attempts(
 	/* A line for several recipients is taken for all of them or for none. */
 	if (!last_chance && m->mta == MAILLOG_SENDMAIL) {
 		while (maillog_rcpt(m, &at, &rcpt)) {
-			rc = find(o, m, rcpt, at_us, &msg, e);
+			rc = find(o, m, rcpt, at_us, INDEX_FIRST, &msg, e);
 			if (rc <= 0)
 				return rc;
 		}
 		at = 0;
 	}
 	while (maillog_rcpt(m, &at, &rcpt)) {
-		rc = find(o, m, rcpt, at_us, &msg, e);
+		rc = find(o, m, rcpt, at_us, INDEX_FIRST, &msg, e);
 		if (rc == 0 && !last_chance)
 			return 0;
-		if (rc == 0)
+		if (rc == 0) {
 			o->counts.strangers++;
-		if (rc < 0 || (rc > 0 && attempt(o, &msg, m, at_us, e) < 0))
+			keep_line(o, m, at_us);
+		}
+		if (rc < 0 || (rc > 0 && to_each(o, &msg, m, rcpt, at_us, e) < 0))
 			return -1;
 	}
 	return 1;
@@ -261,7 +366,8 @@ attempts(
 /* ---- what it means for all who wait under the queue id ---- */
 
 static int
-all(struct outcome *o, const struct maillog_line *m, int64_t at_us, int64_t until_s,
+all(struct outcome *o, const struct maillog_line *m, struct slice queue_id, int64_t at_us,
+    int64_t until_s,
     int (*act)(struct outcome *o, const struct index_message *msg, const struct maillog_line *m,
 	int64_t at_us, struct err *e),
     struct err *e)
@@ -269,8 +375,8 @@ all(struct outcome *o, const struct maillog_line *m, int64_t at_us, int64_t unti
 	struct index_message msg = { .id = INDEX_FIRST };
 	int n = 0, rc;
 
-	while ((rc = index_find(
-		    o->ix, m->queue_id, (struct slice){ 0 }, msg.id, until_s, &msg, e)) > 0) {
+	while (
+	    (rc = index_find(o->ix, queue_id, (struct slice){ 0 }, msg.id, until_s, &msg, e)) > 0) {
 		if (act(o, &msg, m, at_us, e) < 0)
 			return -1;
 		n = 1;
@@ -286,6 +392,31 @@ expire(struct outcome *o, const struct index_message *msg, const struct maillog_
 		return -1;
 	o->counts.bounces++;
 	return index_settle(o->ix, msg, e);
+}
+
+/* postsuper -d */
+static int
+deleted(struct outcome *o, const struct index_message *msg, const struct maillog_line *m,
+    int64_t at_us, struct err *e)
+{
+	struct event ev;
+
+	buf_clear(&o->raw);
+	buf_adds(&o->raw, "554 5.7.0 [internal] deleted from the queue by the administrator");
+	begin_event(&ev, EVENT_INBAND, msg, m, at_us);
+	set_reason(o, &ev, "554", CLASS_ADMIN);
+	if (end_event(o, &ev, m, e) < 0)
+		return -1;
+	o->counts.bounces++;
+	return index_settle(o->ix, msg, e);
+}
+
+static int
+requeue(struct outcome *o, const struct index_message *msg, const struct maillog_line *m,
+    int64_t at_us, struct err *e)
+{
+	(void)at_us;
+	return index_move(o->ix, msg, m->queue_id, e);
 }
 
 static int
@@ -317,7 +448,11 @@ begins(struct outcome *o, const struct maillog_line *m, int64_t at_us, struct er
 	bool again = *seen == id && slice_eq(m->service, SLICE_LIT("cleanup"));
 
 	*seen = again ? 0 : id;
-	return again ? 0 : all(o, m, at_us, at_us / 1000000 - START_S, lose, e);
+	*recent_slot(o, id) = id;
+	/* Those who have just come here from another id have not lost anything. */
+	return again || m->other_id.len > 0
+	           ? 0
+	           : all(o, m, m->queue_id, at_us, at_us / 1000000 - START_S, lose, e);
 }
 
 int
@@ -331,17 +466,28 @@ outcome_line(
 	case MAILLOG_ATTEMPT:
 		return attempts(o, m, at_us, last_chance, e);
 	case MAILLOG_EXPIRED:
-		rc = all(o, m, at_us, at_s + AHEAD_S, expire, e);
-		break;
+		rc = all(o, m, m->queue_id, at_us, at_s + AHEAD_S, expire, e);
+		if (rc == 0 && last_chance)
+			keep_line(o, m, at_us);
+		return rc == 0 ? last_chance : rc;
+	case MAILLOG_DELETED:
+		rc = all(o, m, m->queue_id, at_us, at_s + AHEAD_S, deleted, e);
+		return rc == 0 ? last_chance : rc;
 	case MAILLOG_REFUSED:
-		rc = all(o, m, at_us, at_s + AHEAD_S, refuse, e);
+		rc = all(o, m, m->queue_id, at_us, at_s + AHEAD_S, refuse, e);
 		return rc == 0 ? last_chance : rc;
 	case MAILLOG_START:
+		if (m->other_id.len > 0) {
+			rc = all(o, m, m->other_id, at_us, at_s + AHEAD_S, requeue, e);
+			if (rc < 0 || (rc == 0 && !last_chance))
+				return rc;
+		}
 		rc = begins(o, m, at_us, e);
 		break;
 	case MAILLOG_REMOVED:
 		/* Not lost at once: a logger with threads may turn lines round. */
 		rc = index_freed(o->ix, m->queue_id, at_s + AHEAD_S, at_s, e);
+		keep_line(o, m, at_us);
 		break;
 	case MAILLOG_DROPPED:
 		o->counts.dropped += m->lost > 0 ? m->lost : 1;

@@ -12,6 +12,10 @@
  * remote delivery: the recipient is settled without an event. A refusal or a
  * delay there is reported like any other.
  *
+ * Who is taken by somebody that gives it back under a queue id which began here lately
+ * (a content filter, an alias, another instance that logs to the same place, postsuper -r)
+ * waits on under that one: the last hop's word counts.
+ *
  * The event_id is made of the line and the message id alone: a line that is
  * read again after a crash makes the same event.
  */
@@ -21,8 +25,8 @@
 #include "common/buf.h"
 #include "common/classify.h"
 #include "common/err.h"
-#include "common/maillog.h"
 #include "common/index.h"
+#include "common/maillog.h"
 
 struct outcome_counts {
 	uint64_t deliveries, bounces, delays; /* events */
@@ -36,6 +40,15 @@ struct outcome_counts {
 };
 
 #define OUTCOME_STARTS 256
+#define OUTCOME_RECENT 16384 /* queue ids that are remembered */
+#define OUTCOME_KEPT   1024  /* lines about strangers that are */
+#define OUTCOME_TEXT   2048  /* bytes of such a line at most */
+
+struct outcome_kept { /* a line about a queue id that nobody waited under */
+	uint64_t id;  /* hash of the queue id; 0: none */
+	int64_t at_us;
+	struct buf tag, text;
+};
 
 struct outcome {
 	struct index *ix;
@@ -45,7 +58,16 @@ struct outcome {
 	unsigned n_lines; /* how many */
 	struct outcome_counts counts;
 	struct buf raw, reason, what;    /* of the event in hand */
-	uint64_t starts[OUTCOME_STARTS]; /* hashes of queue ids that began lately */
+	uint64_t starts[OUTCOME_STARTS]; /* hashes of queue ids that began just now */
+	/*
+	 * A message that is handed to a content filter, or goes to an alias, may come back under
+	 * another queue id: those that began here lately, and what was said of them before we
+	 * knew whose they are.
+	 */
+	uint64_t recent[OUTCOME_RECENT];
+	struct outcome_kept *kept;
+	size_t next_kept;
+	bool replaying;
 };
 
 void outcome_init(struct outcome *o, struct index *ix, const struct classifier *rules);
