@@ -164,10 +164,10 @@ postfix_attempt(struct maillog_line *m, const struct maillog_service *s, struct 
 		if (slice_eq(key, SLICE_LIT("status"))) {
 			if (set_status(m, value))
 				m->kind = MAILLOG_ATTEMPT;
-			if (m->status == MAILLOG_SENT)
-				set_other_id(m, m->via == MAILLOG_LOCAL && m->ip.len == 0
-						    ? SLICE_LIT("forwarded as ")
-						    : SLICE_LIT("queued as "));
+			if (m->status == MAILLOG_SENT && m->via == MAILLOG_LOCAL)
+				set_other_id(m, SLICE_LIT("forwarded as "));
+			if (m->status == MAILLOG_SENT && m->other_id.len == 0)
+				set_other_id(m, SLICE_LIT("queued as "));
 			return;
 		}
 		end = maillog_find(value, SLICE_LIT(", "));
