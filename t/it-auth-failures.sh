@@ -8,12 +8,9 @@ it_need postfix postconf saslpasswd2 python3
 
 it_begin auth
 port=$(it_port) other=$(it_port)
-conf=$D/signalpost.conf
 mkdir "$D/keys" "$D/spool"
 postfix_make mta
-mkdir -p "$D/mta/q/milter"
-chgrp postfix "$D/mta/q/milter"
-chmod 2750 "$D/mta/q/milter"
+socket_folder
 say() { python3 "$src/t/lib/say.py" "$@" 2>&1; }
 
 cat >"$conf" <<END
@@ -39,31 +36,13 @@ smtp-listener 127.0.0.1:$other source=lenient
 <source {auth}>
     always-allow-relaying yes
 </source>
-<signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
-</signals>
-<milter>
-    socket unix:$D/mta/q/milter/m.sock
-    user ""
-</milter>
-<spool>
-    directory $D/spool
-</spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
+$(conf_signals)
+$(conf_places)
 <mail-log>
     file $D/mta/log
 </mail-log>
 END
 
-milter_start() {
-	it_start milter "$build/signalpost-milter" -f -c "$conf"
-	it_wait 20 test -S "$D/mta/q/milter/m.sock" || it_bail "the milter does not start" "$D/logs/milter"
-}
-uploader_start() {
-	it_start uploader "$build/signalpost-uploader" -f -c "$conf"
-}
 fails() { # fails SOURCE N [PORT]: N wrong passwords
 	set -- "$1" "${3:-$port}" "$2"
 	for i in $(seq "$3"); do
@@ -88,12 +67,10 @@ has "and so does check" "$("$build/signalpost" check -c "$D/nolog.conf" 2>&1)" \
 	"$D/nolog.conf:9: smtp-max-auth-failure-rate: nobody is refused by it without a <mail-log>"
 
 milter_start
-echo "$script" >"$D/setup.sh"
-SIGNALPOST=$build/signalpost sh "$D/setup.sh" "$D/mta/etc" >"$D/logs/setup" 2>&1 ||
-	it_bail "mta-config's script fails" "$D/logs/setup"
+postfix_setup mta
 postfix_private mta
 postfix_start mta
-uploader_start
+daemon_start uploader
 
 # ---- three failures ----
 
@@ -121,14 +98,14 @@ milter_start
 ok "a new milter knows it" it_wait 30 refused 127.0.0.1
 it_stop uploader KILL
 is "while the uploader is dead" "$(fails 127.0.0.2 2)" 2
-uploader_start
+daemon_start uploader
 ok "the new one counts what it has not seen" it_wait 20 counted 127.0.0.2 2
 ok "and nothing twice" counted 127.0.0.1 3
 it_stop uploader KILL
 mv "$D/mta/log" "$D/mta/log.1"
 postfix_reload mta
 is "after rotation" "$(fails 127.0.0.2 1)" 1
-uploader_start
+daemon_start uploader
 ok "it is counted" it_wait 20 counted 127.0.0.2 3
 ok "refused" refused 127.0.0.2
 kill -USR1 "$(it_pid uploader)"
@@ -138,7 +115,7 @@ it_stop uploader
 ok "nor does a stop" counted 127.0.0.2 3
 echo "garbage" >"$D/spool/auth-failures"
 ok "a damaged file refuses nobody" greeted 127.0.0.2
-uploader_start
+daemon_start uploader
 ok "and is made anew from the log" it_wait 20 counted 127.0.0.2 3
 ok "with all that is in it" counted 127.0.0.1 3
 has "which is said" "$(cat "$D/logs/uploader")" "auth-failures: it does not begin as such a file does; counting begins anew"

@@ -7,7 +7,6 @@ it_need postfix postconf python3
 
 it_begin bsc
 p25=$(it_port) sink=$(it_port) slow=${SIGNALPOST_TEST_SLOW:-1}
-conf=$D/signalpost.conf
 socket=$D/mta/q/signalpost/milter.sock
 mkdir "$D/keys" "$D/spool"
 say() { python3 "$src/t/lib/say.py" "$@" 2>&1; }
@@ -42,24 +41,14 @@ relay-domain bounces.example
         address fbl@mail.example.com
     </address-list>
 </feedback-loop-processor>
-<milter>
-    socket unix:$socket
-    user ""
-</milter>
+$(conf_places)
 <spool>
-    directory $D/spool
     segment-age 1s
 </spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
 END
 "$build/signalpost" genkey token "$D/keys" >/dev/null 2>&1
 postfix_make mta
-SIGNALPOST=$build/signalpost
-export SIGNALPOST
-"$SIGNALPOST" mta-config postfix -c "$conf" >"$D/script" 2>"$D/logs/mta-config"
-sh "$D/script" "$D/mta/etc" >>"$D/logs/mta-config" 2>&1 || it_bail "mta-config" "$D/logs/mta-config"
+postfix_setup mta
 postfix_private mta "$sink"
 sink_start sink "$sink"
 postfix_start mta
@@ -79,8 +68,7 @@ ok "nothing is in the queue" postfix_empty mta
 
 # ---- with it ----
 
-it_start milter "$build/signalpost-milter" -f -c "$conf"
-it_wait $((15 * slow)) test -S "$socket" || it_bail "the milter does not start" "$D/logs/milter"
+milter_start
 captured() { # captured N: at least that many files
 	[ "$(find "$D/spool/inbound" -maxdepth 1 -name '*.eml' | wc -l)" -ge "$1" ]
 }
@@ -201,7 +189,7 @@ has "and it is for nobody else" "$(tr -d ' \n' <"$D/sink/000001.json")" '"rcpts"
 
 # ---- the uploader reads them ----
 
-it_start uploader "$build/signalpost-uploader" -f -c "$conf"
+daemon_start uploader
 done_all() { [ -z "$(find "$D/spool/inbound" -name 'in1-*')" ]; }
 ok "all of it is read, and nothing has to go on" it_wait $((60 * slow)) done_all
 ok "Postfix's queue is empty" it_wait 20 postfix_empty mta
@@ -212,8 +200,7 @@ hasnt "and delivered nothing here" "$(grep -v 'status=sent' "$D/mta/log")" "stat
 # ---- addresses that are no longer listed ----
 
 sed '/ address/d' "$conf" >"$D/fewer.conf"
-"$SIGNALPOST" mta-config postfix -c "$D/fewer.conf" >"$D/script" 2>"$D/logs/mta-config"
-sh "$D/script" "$D/mta/etc" >>"$D/logs/mta-config" 2>&1
+postfix_setup mta "$D/fewer.conf"
 is "addresses that are no longer listed are unknown again" \
 	"$(postconf -c "$D/mta/etc" -h local_recipient_maps)" "$(postconf -d -h local_recipient_maps)"
 ok "the uploader has not ended" it_alive uploader

@@ -9,15 +9,12 @@ it_begin capture
 port=$(it_port) sink=$(it_port)
 mkdir "$D/keys" "$D/spool"
 postfix_make mta
-mkdir -p "$D/mta/q/milter"
-chgrp postfix "$D/mta/q/milter"
-chmod 2750 "$D/mta/q/milter"
-socket=$D/mta/q/milter/m.sock
+socket_folder
 reports() { python3 "$src/t/lib/capture.py" "$@" 2>&1; }
 say() { python3 "$src/t/lib/say.py" "$@" 2>&1; }
 
 configure() { # configure SPOOL [IN-MILTER]
-	cat >"$D/signalpost.conf" <<-END
+	cat >"$conf" <<-END
 		host-name mail.example.com
 		smtp-listener 127.0.0.1:$port
 		relay-domain relay.example
@@ -39,28 +36,22 @@ configure() { # configure SPOOL [IN-MILTER]
 		        address abuse@relay.example
 		    </address-list>
 		</feedback-loop-processor>
+		$(conf_signals)
 		<signals>
-		    api-key 0123456789abcdef0123456789abcdef01234567
 		    min-free-space ${3:-0}
 		</signals>
+		$(conf_places "$1")
 		<milter>
-		    socket unix:$socket
-		    user ""
 		    ${2:-}
 		</milter>
 		<spool>
-		    directory $1
 		    segment-age 1h
 		</spool>
-		<token-keys>
-		    directory $D/keys
-		</token-keys>
 	END
 }
-milter_start() {
+milter_anew() { # with an empty log
 	: >"$D/logs/milter"
-	it_start milter "$build/signalpost-milter" -f -c "$D/signalpost.conf"
-	it_wait 10 grep -q 'listening on' "$D/logs/milter" || it_bail "the milter does not start" "$D/logs/milter"
+	milter_start
 }
 reload() {
 	: >"$D/logs/milter"
@@ -93,10 +84,8 @@ filed@relay.example
 local-part
 END
 configure "$D/spool"
-milter_start
-"$build/signalpost" mta-config postfix -c "$D/signalpost.conf" >"$D/setup.sh" || it_bail "mta-config fails"
-SIGNALPOST=$build/signalpost sh "$D/setup.sh" "$D/mta/etc" >"$D/logs/setup" 2>&1 ||
-	it_bail "mta-config's script fails" "$D/logs/setup"
+milter_anew
+postfix_setup mta
 postfix_private mta "$sink"
 sink_start sink "$sink" --reply 'rcpt:nobody@:550 5.1.1 user unknown'
 postfix_start mta
@@ -204,7 +193,7 @@ reload
 has "on-error accept has no say" "$(reports send "$port" "$D/odd" "" y@bounces.example)" "451 4.3.0"
 it_stop milter KILL
 configure "$D/spool"
-milter_start
+milter_anew
 has "and when it is there again: taken" "$(reports send "$port" "$D/odd" "" y@bounces.example)" "250 2.0.0"
 is "the one that was refused got no event" "$(receptions)" "user@relay.example user@relay.example user@relay.example"
 
@@ -212,7 +201,7 @@ mkdir "$D/small"
 if mount -t tmpfs -o size=3m,mode=755 signalpost-test "$D/small" 2>/dev/null; then
 	it_stop milter KILL
 	configure "$D/small"
-	milter_start
+	milter_anew
 	has "room: taken" "$(reports send "$port" "$D/odd" "" y@bounces.example)" "250 2.0.0"
 	has "disk full on the way: the sender keeps it" "$(reports send "$port" "$D/big" "" y@bounces.example)" "452 4.3.1"
 	is "disk full: what was written is gone" "$(unfinished "$D/small") $(files "$D/small" | wc -l | tr -d ' ')" "0 1"
@@ -228,7 +217,7 @@ if mount -t tmpfs -o size=3m,mode=755 signalpost-test "$D/small" 2>/dev/null; th
 	it_stop milter KILL
 	umount "$D/small"
 	configure "$D/spool"
-	milter_start
+	milter_anew
 else
 	pass "disk full # SKIP no tmpfs can be mounted here"
 fi
@@ -244,14 +233,14 @@ while kill -0 "$load" 2>/dev/null && [ "$kills" -lt 8 ]; do
 	sleep 0.3
 	it_stop milter KILL
 	kills=$((kills + 1))
-	milter_start
+	milter_anew
 done
 wait "$load"
 is "$n reports through $kills kills: each that heard 250 is there, whole, and once if it came once" \
 	"$(reports kept "$D/spool/inbound" "$D/acked")" "acked $n lost 0 once-not-once 0 more-than-tries 0"
 it_stop milter KILL
 : >"$D/spool/inbound/tmp/in1-0006449A1B2C3D4E.eml"
-milter_start
+milter_anew
 is "what a dead milter left is removed at the start" "$(unfinished)" 0
 has "and the log says so" "$(cat "$D/logs/milter")" \
 	"inbound/tmp: removed 1 reports that had not been acknowledged; their senders have them"

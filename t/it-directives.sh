@@ -12,7 +12,7 @@ it_rsa_key "$D/rsa.pem"
 mkdir "$D/keys" "$D/spool"
 postfix_make mta
 
-cat >"$D/signalpost.conf" <<END
+cat >"$conf" <<END
 host-name mail.example.com
 node-name node1
 smtp-listener 127.0.0.1:$plain
@@ -27,43 +27,28 @@ smtp-server-tls-certificate $D/tls.pem
 <source {auth}>
     always-allow-relaying yes
 </source>
-<signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
-</signals>
-<milter>
-    socket unix:$D/mta/q/milter/m.sock
-    user ""
-</milter>
+$(conf_signals)
+$(conf_places)
 <spool>
-    directory $D/spool
     segment-age 1h
 </spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
 END
-mkdir -p "$D/mta/q/milter"
-chgrp postfix "$D/mta/q/milter"
-chmod 2750 "$D/mta/q/milter"
+socket_folder
 
-it_start milter "$build/signalpost-milter" -f -c "$D/signalpost.conf"
-it_wait 10 grep -q 'listening on' "$D/logs/milter" || it_bail "the milter does not start" "$D/logs/milter"
+milter_start
 # Postfix's own belt at DATA is no tighter than what any of the cases allows: here the milter
 # is tried, not Postfix.
 {
-	cat "$D/signalpost.conf"
+	cat "$conf"
 	printf 'relay-domain far.example\nrelay-domain near.example\n'
 	printf '<source 127.0.0.0/8>\nalways-allow-relaying yes\n</source>\n'
 } >"$D/wide.conf"
-"$build/signalpost" mta-config postfix -c "$D/wide.conf" >"$D/setup.sh" ||
-	it_bail "mta-config fails"
-SIGNALPOST=$build/signalpost sh "$D/setup.sh" "$D/mta/etc" >"$D/logs/setup" 2>&1 ||
-	it_bail "mta-config's script fails" "$D/logs/setup"
+postfix_setup mta "$D/wide.conf"
 postfix_private mta "$sink"
 sink_start sink "$sink"
 postfix_start mta
 
-python3 "$src/t/lib/directives.py" "$D" "$D/signalpost.conf" "$plain" "$auth"
+python3 "$src/t/lib/directives.py" "$D" "$conf" "$plain" "$auth"
 rc=$?
 [ -z "${KEEP:-}" ] || cp "$D/logs/milter" "$D/milter.log"
 exit $rc

@@ -18,14 +18,12 @@ it_rsa_key "$D/rsa.pem"
 } >"$D/dns"
 mkdir "$D/keys" "$D/spool"
 postfix_make mta
-mkdir -p "$D/mta/q/milter"
-chgrp postfix "$D/mta/q/milter"
-chmod 2750 "$D/mta/q/milter"
+socket_folder
 
 # The headers are signed simple in one half and relaxed in the other: what Postfix does to a
 # header shows in simple.
 configure() { # configure HEADER-CANON BODY-CANON
-	cat >"$D/signalpost.conf" <<-END
+	cat >"$conf" <<-END
 		host-name mail.example.com
 		smtp-listener 127.0.0.1:$port
 		<source 127.0.0.0/8>
@@ -44,28 +42,14 @@ configure() { # configure HEADER-CANON BODY-CANON
 		    dkim-body-canon $2
 		    dkim-headers X-Fold,X-Long,X-Empty,X-Raw,Keywords
 		</domain>
-		<signals>
-		    api-key 0123456789abcdef0123456789abcdef01234567
-		</signals>
-		<milter>
-		    socket unix:$D/mta/q/milter/m.sock
-		    user ""
-		</milter>
-		<spool>
-		    directory $D/spool
-		</spool>
-		<token-keys>
-		    directory $D/keys
-		</token-keys>
+		$(conf_signals)
+		$(conf_places)
 	END
 }
 
 configure relaxed relaxed
-it_start milter "$build/signalpost-milter" -f -c "$D/signalpost.conf"
-it_wait 10 grep -q 'listening on' "$D/logs/milter" || it_bail "the milter does not start" "$D/logs/milter"
-"$build/signalpost" mta-config postfix -c "$D/signalpost.conf" >"$D/setup.sh" || it_bail "mta-config fails"
-SIGNALPOST=$build/signalpost sh "$D/setup.sh" "$D/mta/etc" >"$D/logs/setup" 2>&1 ||
-	it_bail "mta-config's script fails" "$D/logs/setup"
+milter_start
+postfix_setup mta
 postfix_private mta
 postfix_conf mta "transport_maps=inline:{ eight.example=smtp:[127.0.0.1]:$eight, seven.example=smtp:[127.0.0.1]:$seven }"
 sink_start eight "$eight"

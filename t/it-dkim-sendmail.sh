@@ -19,7 +19,7 @@ it_rsa_key "$D/rsa.pem"
 	echo
 } >"$D/dns"
 mkdir "$D/keys" "$D/spool" "$D/milter"
-cat >"$D/signalpost.conf" <<END
+cat >"$conf" <<END
 host-name mail.example.com
 smtp-listener 127.0.0.1:$port
 <source 127.0.0.0/8>
@@ -36,9 +36,7 @@ domain-key s2,example.com,$D/ed.pem
     dkim-sign yes
     dkim-headers X-Fold,X-Long,X-Empty,X-Raw,Keywords
 </domain>
-<signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
-</signals>
+$(conf_signals)
 <milter>
     socket unix:$D/milter/m.sock
     user ""
@@ -55,9 +53,8 @@ cat >"$D/mta/etc/mailertable" <<END
 eight.example hop1:[127.0.0.1]
 seven.example hop2:[127.0.0.1]
 END
-it_start milter "$build/signalpost-milter" -f -c "$D/signalpost.conf"
-it_wait 10 grep -q 'listening on' "$D/logs/milter" || it_bail "the milter does not start" "$D/logs/milter"
-sendmail_make mta "$D/signalpost.conf" "$eight" "$seven"
+milter_start
+sendmail_make mta "$conf" "$eight" "$seven"
 ok "the esmtp mailer converts nothing, as ours here" grep -q '^Mesmtp,.*F=[a-zA-Z]*8' "$D/mta/etc/sendmail.cf"
 sink_start eight "$eight"
 sink_start seven "$seven" --no-8bitmime

@@ -7,7 +7,6 @@ it_need postfix postconf python3
 
 it_begin doctor
 port=$(it_port) collector=$(it_port) tracker=$(it_port)
-conf=$D/signalpost.conf
 etc=$D/mta/etc
 socket=$D/mta/q/signalpost/milter.sock
 signalpost=$build/signalpost
@@ -18,27 +17,12 @@ host-name mail.example.com
 smtp-listener 127.0.0.1:$port
 relay-domain relay.example
 domain-key s1,sender.example,$D/key.pem
+$(conf_signals "$collector")
 <signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
-    upload-url http://127.0.0.1:$collector/api/v1/ingest/events
     engagement-tracking sparkpost
     tracking-domain track.example.com
 </signals>
-<milter>
-    socket unix:$socket
-    user ""
-</milter>
-<spool>
-    directory $D/spool
-</spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
-<collector>
-    listen 127.0.0.1:$collector
-    database $D/collector.db
-    user ""
-</collector>
+$(conf_places)
 <tracker>
     listen 127.0.0.1:$tracker
     user ""
@@ -52,9 +36,7 @@ END
 postfix_make mta
 "$signalpost" mta-config postfix --apply "$etc" --yes -c "$conf" >"$D/logs/apply" 2>&1 ||
 	it_bail "it can't be set up" "$D/logs/apply"
-mkdir -p "$(dirname "$socket")"
-chgrp postfix "$(dirname "$socket")"
-chmod 2750 "$(dirname "$socket")"
+socket_folder
 start() { it_start "$1" "$build/signalpost-$1" -c "$conf" -f; }
 start milter
 start collector

@@ -9,40 +9,29 @@ it_begin faults
 port=$(it_port) sink=$(it_port)
 mkdir "$D/keys" "$D/spool"
 postfix_make mta
-mkdir -p "$D/mta/q/milter"
-chgrp postfix "$D/mta/q/milter"
-chmod 2750 "$D/mta/q/milter"
-socket=$D/mta/q/milter/m.sock
+socket_folder
 clients=$src/t/lib/clients.py
 
 configure() { # configure SPOOL [MORE]
-	cat >"$D/signalpost.conf" <<-END
+	cat >"$conf" <<-END
 		host-name mail.example.com
 		smtp-listener 127.0.0.1:$port
 		<source 127.0.0.0/8>
 		    always-allow-relaying yes
 		</source>
-		<signals>
-		    api-key 0123456789abcdef0123456789abcdef01234567
-		</signals>
+		$(conf_signals)
+		$(conf_places "$1")
 		<milter>
-		    socket unix:$socket
-		    user ""
 		    ${2:-}
 		</milter>
 		<spool>
-		    directory $1
 		    segment-age 1h
 		</spool>
-		<token-keys>
-		    directory $D/keys
-		</token-keys>
 	END
 }
-milter_start() {
+milter_anew() { # with an empty log
 	: >"$D/logs/milter"
-	it_start milter "$build/signalpost-milter" -f -c "$D/signalpost.conf"
-	it_wait 10 grep -q 'listening on' "$D/logs/milter" || it_bail "the milter does not start" "$D/logs/milter"
+	milter_start
 }
 reload() { # reload WORDS: SIGUSR1, until the log has these
 	: >"$D/logs/milter"
@@ -58,17 +47,15 @@ for line in sys.stdin:
 }
 
 configure "$D/spool"
-milter_start
-"$build/signalpost" mta-config postfix -c "$D/signalpost.conf" >"$D/setup.sh" || it_bail "mta-config fails"
-SIGNALPOST=$build/signalpost sh "$D/setup.sh" "$D/mta/etc" >"$D/logs/setup" 2>&1 ||
-	it_bail "mta-config's script fails" "$D/logs/setup"
+milter_anew
+postfix_setup mta
 postfix_private mta "$sink"
 sink_start sink "$sink"
 postfix_start mta
 
 # ---- one milter a socket ----
 
-out=$("$build/signalpost-milter" -f -c "$D/signalpost.conf" 2>&1)
+out=$("$build/signalpost-milter" -f -c "$conf" 2>&1)
 is "a second milter does not start" "$?" 73
 has "and says why" "$out" "another process already listens on $socket"
 
@@ -103,7 +90,7 @@ it_stop milter KILL
 wait "$half"
 has "killed in mid-message: the client is told to try again" "$(cat "$D/half")" "451 4.7.1"
 has "killed: a new message waits at its sender" "$(python3 "$clients" "$port" one down)" "451 4.7.1"
-milter_start
+milter_anew
 has "up again: the next message passes" "$(python3 "$clients" "$port" one next)" "250 "
 is "exactly what was acknowledged has an event" "$(subjects "$D/spool" | tr '\n' ' ')" "after-rubbish next "
 
@@ -117,7 +104,7 @@ while kill -0 "$load" 2>/dev/null && [ "$kills" -lt 8 ]; do
 	sleep 0.4
 	it_stop milter KILL
 	kills=$((kills + 1))
-	milter_start
+	milter_anew
 done
 wait "$load"
 is "all of $n messages got through $kills kills" "$(wc -l <"$D/acked" | tr -d ' ')" "$n"
@@ -151,7 +138,7 @@ wait "$load"
 is "reloaded $reloads times under traffic: every message accepted" "$(wc -l <"$D/reloaded" | tr -d ' ')" 400
 hasnt "and none of them was refused" "$(cat "$D/logs/milter")" "tempfail"
 
-echo 'nonsense yes' >>"$D/signalpost.conf"
+echo 'nonsense yes' >>"$conf"
 reload "reload refused, settings unchanged"
 has "a broken file is named with its line" "$(cat "$D/logs/milter")" "signalpost.conf:"
 has "and mail flows on the old settings" "$(python3 "$clients" "$port" one old-settings)" "250 "
@@ -172,7 +159,7 @@ is "SIGTERM: no segment is left open" "$(ls "$D/spool/events/open")" ""
 mkdir "$D/small"
 if mount -t tmpfs -o size=256k,mode=755 signalpost-test "$D/small" 2>/dev/null; then
 	configure "$D/small"
-	milter_start
+	milter_anew
 	has "there is room" "$(python3 "$clients" "$port" one fits)" "250 "
 	head -c 1000000 /dev/zero >"$D/small/filler" 2>/dev/null
 	python3 "$clients" "$port" load 100 1 "$D/filled" &
@@ -198,20 +185,20 @@ fi
 # ---- what refuses a start ----
 
 refused() { # refused TEXT CODE WORDS
-	out=$("$build/signalpost-milter" -f -c "$D/signalpost.conf" 2>&1)
+	out=$("$build/signalpost-milter" -f -c "$conf" 2>&1)
 	is "$1: exit code" "$?" "$2"
 	has "$1: the reason" "$out" "$3"
 }
 configure "$D/spool" "group nosuchgroup"
 refused "a group that is not there" 73 "no group 'nosuchgroup' on this host"
 configure "$D/spool"
-printf 'domain-key s,example.com,%s/none.pem\n<domain *>\ndkim-sign yes\n</domain>\n' "$D" >>"$D/signalpost.conf"
+printf 'domain-key s,example.com,%s/none.pem\n<domain *>\ndkim-sign yes\n</domain>\n' "$D" >>"$conf"
 refused "a DKIM key that is not there" 78 "none.pem: No such file or directory"
 it_rsa_key "$D/none.pem"
 chmod 644 "$D/none.pem"
 refused "a DKIM key that others may read" 78 "chmod"
 configure "$D/spool"
-echo 'proces-x-job yes' >>"$D/signalpost.conf"
+echo 'proces-x-job yes' >>"$conf"
 refused "a directive that is none" 78 "'proces-x-job' is not a directive"
 configure /proc/nowhere
 refused "a spool that can't be" 73 "/proc/nowhere"

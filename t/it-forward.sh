@@ -8,7 +8,6 @@ it_need postfix postconf python3
 
 it_begin fwd
 p25=$(it_port) sink=$(it_port) slow=${SIGNALPOST_TEST_SLOW:-1}
-conf=$D/signalpost.conf
 socket=$D/mta/q/signalpost/milter.sock
 mkdir "$D/keys" "$D/spool" "$D/in"
 say() { python3 "$src/t/lib/say.py" "$@" 2>&1; }
@@ -32,17 +31,10 @@ smtp-listener 127.0.0.1:$p25
         domain fbl.example
     </address-list>
 </feedback-loop-processor>
-<milter>
-    socket unix:$socket
-    user ""
-</milter>
+$(conf_places)
 <spool>
-    directory $D/spool
     segment-age 1s
 </spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
 END
 
 # ---- a forward that would come back is no configuration ----
@@ -57,16 +49,12 @@ has "with its line and the reason" "$out" \
 
 "$build/signalpost" genkey token "$D/keys" >/dev/null 2>&1
 postfix_make mta
-SIGNALPOST=$build/signalpost
-export SIGNALPOST
-"$SIGNALPOST" mta-config postfix -c "$conf" >"$D/script" 2>"$D/logs/mta-config"
-sh "$D/script" "$D/mta/etc" >>"$D/logs/mta-config" 2>&1 || it_bail "mta-config" "$D/logs/mta-config"
+postfix_setup mta
 postfix_private mta "$sink"
 sink_start sink "$sink" --reply 'rcpt:gone@:550 5.1.1 no mailbox of that name'
 postfix_start mta
-it_start milter "$build/signalpost-milter" -f -c "$conf"
-it_wait $((15 * slow)) test -S "$socket" || it_bail "the milter does not start" "$D/logs/milter"
-it_start uploader "$build/signalpost-uploader" -f -c "$conf"
+milter_start
+daemon_start uploader
 
 mail() { # mail RCPT FILE [FROM]: taken on port 25
 	has "mail for $1: taken" "$(say "$p25" 'EHLO c.example' "MAIL FROM:<${3-joe@victim.example}>" \
@@ -185,7 +173,7 @@ it_stop uploader KILL
 postfix_start mta
 mail late@bounces.example "$D/in/ordinary.eml"
 postfix_stop mta
-it_start uploader "$build/signalpost-uploader" -f -c "$conf"
+daemon_start uploader
 ok "without the MTA it waits" it_wait $((20 * slow)) grep -q ' waits: ' "$D/logs/uploader"
 postfix_start mta
 settle
@@ -201,7 +189,7 @@ printf 's._domainkey.isp.example %s\n' "$(it_dkim_record "$D/dkim.pem")" >"$D/dn
 	sed 's/^<feedback-loop-processor>$/&\n    require-authenticated-reports yes/' "$conf"
 	printf '<inbound>\n    dns-file %s\n</inbound>\n' "$D/dns"
 } >"$D/auth.conf"
-it_start uploader "$build/signalpost-uploader" -f -c "$D/auth.conf"
+daemon_start uploader "$D/auth.conf"
 for canon in relaxed/relaxed simple/simple; do
 	"$build/t/dkimsign" -d isp.example -k "s:$D/dkim.pem" -c $canon <"$D/in/arf.eml" >"$D/in/signed.eml"
 	: >"$D/logs/uploader"

@@ -8,7 +8,6 @@ it_need postfix postconf python3 mount
 
 it_begin logf
 port=$(it_port) collector=$(it_port) tracker=$(it_port)
-conf=$D/signalpost.conf
 log=$D/signalpost.log
 mkdir "$D/keys" "$D/spool"
 if ! mount -t tmpfs -o size=12m tmpfs "$D/spool" 2>/dev/null; then
@@ -17,9 +16,7 @@ if ! mount -t tmpfs -o size=12m tmpfs "$D/spool" 2>/dev/null; then
 fi
 trap 'for it_n in milter uploader tracker collector; do it_stop $it_n; done; umount -l "$D/spool"; it_end' EXIT
 postfix_make mta
-mkdir -p "$D/mta/q/milter"
-chgrp postfix "$D/mta/q/milter"
-chmod 2750 "$D/mta/q/milter"
+socket_folder
 say() { python3 "$src/t/lib/say.py" "$@" 2>&1; }
 
 cat >"$conf" <<END
@@ -30,25 +27,8 @@ smtp-listener 127.0.0.1:$port
     always-allow-relaying yes
     process-x-job yes
 </source>
-<signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
-    upload-url http://127.0.0.1:$collector/api/v1/ingest/events
-</signals>
-<milter>
-    socket unix:$D/mta/q/milter/m.sock
-    user ""
-</milter>
-<spool>
-    directory $D/spool
-</spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
-<collector>
-    listen 127.0.0.1:$collector
-    database $D/collector.db
-    user ""
-</collector>
+$(conf_signals "$collector")
+$(conf_places)
 <tracker>
     listen 127.0.0.1:$tracker
     user ""
@@ -58,21 +38,19 @@ END
 logged() { # logged TEXT: by a daemon that was just started
 	it_wait 20 grep -q "$1" "$log" || it_bail "the log has no: $1" "$log"
 }
-it_start milter "$build/signalpost-milter" -f -c "$conf"
+daemon_start milter
 logged "signalpost-milter\[$(it_pid milter)\]: listening on "
-it_start collector "$build/signalpost-collector" -f -c "$conf"
+daemon_start collector
 logged "signalpost-collector\[$(it_pid collector)\]: listening on "
-it_start tracker "$build/signalpost-tracker" -f -c "$conf"
+daemon_start tracker
 logged "signalpost-tracker\[$(it_pid tracker)\]: listening on "
-it_start uploader "$build/signalpost-uploader" -f -c "$conf"
+daemon_start uploader
 logged " Signals: Discovered 0 files\$"
 pass "all four daemons log to the file"
 has "in the foreground to standard error too" "$(cat "$D/logs/milter")" "signalpost-milter: listening on"
 is "the file is the group's" "$(stat -c %a "$log")" 660
 
-"$build/signalpost" mta-config postfix -c "$conf" >"$D/setup.sh" || it_bail "mta-config fails"
-SIGNALPOST=$build/signalpost sh "$D/setup.sh" "$D/mta/etc" >"$D/logs/setup" 2>&1 ||
-	it_bail "mta-config's script fails" "$D/logs/setup"
+postfix_setup mta
 postfix_private mta
 postfix_conf mta "transport_maps=inline:{far.example=discard:}"
 postfix_start mta
@@ -147,7 +125,7 @@ is "all of them" $((errors + held)) "$refused"
 
 sed "s|^log-file .*|log-file $D/none/log|" "$conf" >"$D/none.conf"
 rm -f "$D/spool/ballast"
-it_start milter "$build/signalpost-milter" -f -c "$D/none.conf"
+daemon_start milter "$D/none.conf"
 ok "a file that can't be opened is warned of, and the milter starts" it_wait 20 grep -q \
 	"warning: log-file $D/none/log: No such file or directory; lines go where they went before" "$D/logs/milter"
 ok "listening" it_wait 20 sh -c "tail -3 '$D/logs/milter' | grep -q 'listening on'"

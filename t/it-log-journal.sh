@@ -21,10 +21,10 @@ mkdir -p /run/systemd/journal /run/log/journal
 
 it_begin journal
 mkdir "$D/keys" "$D/spool" "$D/spool/events"
-cat >"$D/signalpost.conf" <<END
+cat >"$conf" <<END
 host-name mail.example.com
+$(conf_signals)
 <signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
     upload-url http://127.0.0.1:1/
 </signals>
 <milter>
@@ -41,7 +41,7 @@ host-name mail.example.com
     journal yes
 </mail-log>
 END
-"$build/signalpost-uploader" -n -c "$D/signalpost.conf" >/dev/null || it_bail "the configuration is refused"
+"$build/signalpost-uploader" -n -c "$conf" >/dev/null || it_bail "the configuration is refused"
 
 received() { # received N...: messages with queue id ABC00N have been received
 	python3 - "$D/spool/events" "$@" <<'END'
@@ -89,9 +89,6 @@ expect() { # expect TEXT N...: deliveries of these as well
 	it_wait 20 have "$want"
 	is "$it_text" "$(events)" "$want"
 }
-uploader_start() {
-	it_start uploader "$build/signalpost-uploader" -f -c "$D/signalpost.conf"
-}
 
 it_start journald "$journald"
 it_wait 10 test -S /run/systemd/journal/dev-log || it_bail "journald does not start" "$D/logs/journald"
@@ -99,7 +96,7 @@ it_wait 10 test -S /run/systemd/journal/dev-log || it_bail "journald does not st
 received 1 2 3
 delivered 1
 say other/program "ABC002: to=<r2@x.example>, relay=x[192.0.2.1]:25, dsn=5.0.0, status=bounced (no)"
-uploader_start
+daemon_start uploader
 expect "what was logged before the first start, since the oldest message" 1
 delivered 2
 expect "as it is logged" 2
@@ -111,7 +108,7 @@ received 4 5
 delivered 4
 kill -USR2 "$(it_pid journald)"
 delivered 5
-uploader_start
+daemon_start uploader
 expect "what was logged while nobody listened" 4 5
 delivered 6
 sleep 1

@@ -14,11 +14,9 @@ n=${LOG_MESSAGES:-400}
 mail=$src/t/lib/logmail.py
 mkdir "$D/keys" "$D/spool"
 postfix_make mta
-mkdir -p "$D/mta/q/milter"
-chgrp postfix "$D/mta/q/milter"
-chmod 2750 "$D/mta/q/milter"
+socket_folder
 
-cat >"$D/signalpost.conf" <<END
+cat >"$conf" <<END
 host-name mail.example.com
 smtp-listener 127.0.0.1:$port
 <source 127.0.0.0/8>
@@ -29,39 +27,19 @@ smtp-listener 127.0.0.1:$port
     sender-or-from sender.example enable-signals
 </signals-filter>
 enable-signals ours
+$(conf_signals "$collector")
 <signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
-    upload-url http://127.0.0.1:$collector/api/v1/ingest/events
     upload-interval 2s
 </signals>
-<milter>
-    socket unix:$D/mta/q/milter/m.sock
-    user ""
-</milter>
+$(conf_places)
 <spool>
-    directory $D/spool
     segment-age 1s
 </spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
-<collector>
-    listen 127.0.0.1:$collector
-    database $D/collector.db
-    user ""
-</collector>
 <mail-log>
     file $D/mta/log
 </mail-log>
 END
 
-milter_start() {
-	it_start milter "$build/signalpost-milter" -f -c "$D/signalpost.conf"
-	it_wait 10 test -S "$D/mta/q/milter/m.sock" || it_bail "the milter does not start" "$D/logs/milter"
-}
-uploader_start() {
-	it_start uploader "$build/signalpost-uploader" -f -c "$D/signalpost.conf"
-}
 rotate() { # rotate N: by rename, and Postfix opens a new one
 	[ ! -f "$D/mta/log" ] || mv "$D/mta/log" "$D/mta/log.$1"
 	postfix_reload mta
@@ -81,9 +59,7 @@ rotate_copy() { # rotate_copy N: logrotate's copytruncate, but nothing is writte
 }
 
 milter_start
-"$build/signalpost" mta-config postfix -c "$D/signalpost.conf" >"$D/setup.sh" || it_bail "mta-config fails"
-SIGNALPOST=$build/signalpost sh "$D/setup.sh" "$D/mta/etc" >"$D/logs/setup" 2>&1 ||
-	it_bail "mta-config's script fails" "$D/logs/setup"
+postfix_setup mta
 postfix_private mta
 lifetime=20s
 [ "$n" -le 1000 ] || lifetime=60s
@@ -95,10 +71,9 @@ for hop in one two; do
 	eval "it_start sink-$hop python3 $mail sink \$$hop"
 	it_wait 10 grep -q ready "$D/logs/sink-$hop" || it_bail "the sink does not start" "$D/logs/sink-$hop"
 done
-it_start collector "$build/signalpost-collector" -f -c "$D/signalpost.conf"
-it_wait 15 it_listens "$collector" || it_bail "the collector does not start" "$D/logs/collector"
+collector_start "$collector"
 postfix_start mta
-uploader_start
+daemon_start uploader
 
 # ---- one by one ----
 
@@ -117,10 +92,10 @@ while kill -0 "$load" 2>/dev/null; do
 	sleep 1
 	case $((i % 6)) in
 	1) rotate "$i" ;;
-	2) it_stop uploader KILL && uploader_start ;;
+	2) it_stop uploader KILL && daemon_start uploader ;;
 	3) it_stop milter KILL && milter_start ;;
 	4) rotate_copy "$i" ;;
-	5) it_stop uploader KILL && rotate "$i" && sleep 0.3 && uploader_start ;;
+	5) it_stop uploader KILL && rotate "$i" && sleep 0.3 && daemon_start uploader ;;
 	0) kill -USR1 "$(it_pid uploader)" ;;
 	esac
 done
@@ -130,7 +105,7 @@ for i in 1001 1002 1003; do
 	rotate "$i"
 	it_stop uploader KILL
 	sleep 2
-	uploader_start
+	daemon_start uploader
 	sleep 2
 done
 # What is being delivered while the queue manager starts anew stays in incoming/ until it is woken.

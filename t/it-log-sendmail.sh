@@ -14,7 +14,7 @@ n=${LOG_MESSAGES:-60}
 mail=$src/t/lib/logmail.py
 mkdir "$D/keys" "$D/spool"
 
-cat >"$D/signalpost.conf" <<END
+cat >"$conf" <<END
 host-name mail.example.com
 smtp-listener 127.0.0.1:$port
 <source 127.0.0.0/8>
@@ -29,9 +29,8 @@ smtp-listener 127.0.0.1:$port
     sender-or-from sender.example enable-signals
 </signals-filter>
 enable-signals ours
+$(conf_signals "$collector")
 <signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
-    upload-url http://127.0.0.1:$collector/api/v1/ingest/events
     upload-interval 2s
 </signals>
 <milter>
@@ -45,24 +44,12 @@ enable-signals ours
 <token-keys>
     directory $D/keys
 </token-keys>
-<collector>
-    listen 127.0.0.1:$collector
-    database $D/collector.db
-    user ""
-</collector>
 <mail-log>
     file $D/mta/log
     mta sendmail
 </mail-log>
 END
 
-milter_start() {
-	it_start milter "$build/signalpost-milter" -f -c "$D/signalpost.conf"
-	it_wait 10 it_listens "$milter" || it_bail "the milter does not start" "$D/logs/milter"
-}
-uploader_start() {
-	it_start uploader "$build/signalpost-uploader" -f -c "$D/signalpost.conf"
-}
 
 mkdir -p "$D/mta/etc"
 cat >"$D/mta/etc/mailertable" <<END
@@ -73,16 +60,15 @@ gone.example local:nowhere
 sender.example local:nowhere
 other.example local:nowhere
 END
-sendmail_make mta "$D/signalpost.conf" "$one" "$two" "$dead"
+sendmail_make mta "$conf" "$one" "$two" "$dead"
 milter_start
 for hop in one two; do
 	eval "it_start sink-$hop python3 $mail sink \$$hop"
 	it_wait 10 grep -q ready "$D/logs/sink-$hop" || it_bail "the sink does not start" "$D/logs/sink-$hop"
 done
-it_start collector "$build/signalpost-collector" -f -c "$D/signalpost.conf"
-it_wait 15 it_listens "$collector" || it_bail "the collector does not start" "$D/logs/collector"
+collector_start "$collector"
 sendmail_start mta 2s
-uploader_start
+daemon_start uploader
 
 python3 "$mail" send "$port" 0 30 2 "$D/first" 1
 out=$(python3 "$mail" wait "$D/collector.db" "$D/first" 120)
@@ -97,7 +83,7 @@ while kill -0 "$load" 2>/dev/null; do
 	sleep 1
 	case $((i % 3)) in
 	1) mv "$D/mta/log" "$D/mta/log.$i" ;;
-	2) it_stop uploader KILL && uploader_start ;;
+	2) it_stop uploader KILL && daemon_start uploader ;;
 	0) it_stop milter KILL && milter_start ;;
 	esac
 done

@@ -8,7 +8,6 @@ it_need postfix postconf saslpasswd2 python3 diff script
 
 it_begin apply
 port=$(it_port) sink=$(it_port)
-conf=$D/signalpost.conf
 etc=$D/mta/etc
 socket=$D/mta/q/signalpost/milter.sock
 mkdir "$D/keys" "$D/spool" "$D/empty"
@@ -24,19 +23,8 @@ relay-domain relay.example
 <source {auth}>
     always-allow-relaying yes
 </source>
-<signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
-</signals>
-<milter>
-    socket unix:$socket
-    user ""
-</milter>
-<spool>
-    directory $D/spool
-</spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
+$(conf_signals)
+$(conf_places)
 END
 "$signalpost" genkey token "$D/keys" >/dev/null 2>&1
 
@@ -157,8 +145,7 @@ is "again: no second backup" "$(find "$etc" -maxdepth 1 -name 'signalpost-backup
 postfix_start mta
 sink_start sink "$sink"
 mkdir -p "$(dirname "$socket")"
-it_start milter "$build/signalpost-milter" -c "$conf" -f
-it_wait 15 test -S "$socket" || it_bail "the milter does not start" "$D/logs/milter"
+milter_start
 out=$(say "$port" "EHLO client.example" "MAIL FROM:<a@sender.example>" "RCPT TO:<r@relay.example>" DATA . QUIT)
 has "a mail is taken" "$out" ". => 250"
 it_wait 20 sink_has sink 1 || fail "it arrives" "$(tail -5 "$D/mta/log")"

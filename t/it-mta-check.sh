@@ -7,7 +7,6 @@ it_need postfix postconf saslpasswd2 openssl python3
 
 it_begin check
 port=$(it_port) second=$(it_port) other=$(it_port)
-conf=$D/signalpost.conf
 etc=$D/mta/etc
 socket=$D/mta/q/signalpost/milter.sock
 signalpost=$build/signalpost
@@ -44,30 +43,16 @@ relay-domain relay.example
     virtual-mta a
     virtual-mta b
 </virtual-mta-pool>
-<signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
-</signals>
-<milter>
-    socket unix:$socket
-    user ""
-</milter>
-<spool>
-    directory $D/spool
-</spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
+$(conf_signals)
+$(conf_places)
 END
 "$signalpost" genkey token "$D/keys" >/dev/null 2>&1
 postfix_make mta
 "$signalpost" mta-config postfix --apply "$etc" --yes -c "$conf" >"$D/logs/apply" 2>&1 ||
 	it_bail "it can't be set up" "$D/logs/apply"
 postfix -c "$etc" check >"$D/logs/postfix-check" 2>&1 # makes the queue's folders
-mkdir -p "$(dirname "$socket")"
-chgrp postfix "$(dirname "$socket")"
-chmod 2750 "$(dirname "$socket")"
-it_start milter "$build/signalpost-milter" -c "$conf" -f
-it_wait 15 test -S "$socket" || it_bail "the milter does not start" "$D/logs/milter"
+socket_folder
+milter_start
 
 # Postfix waits before it reads a main.cf that is younger than two seconds.
 settle() { touch -t 200001010000 "$etc/main.cf"; }

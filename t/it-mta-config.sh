@@ -7,7 +7,6 @@ it_need postfix postconf saslpasswd2 openssl python3
 
 it_begin mtac
 p25=$(it_port) p587=$(it_port) sink=$(it_port)
-conf=$D/signalpost.conf
 etc=$D/mta/etc
 socket=$D/mta/q/signalpost/milter.sock
 it_certificate "$D/tls.pem" mail.example.com
@@ -55,19 +54,8 @@ relay-address /^x-.*@(two|three)\.example\$/
         max-smtp-out 1
     </domain>
 </virtual-mta-pool>
-<signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
-</signals>
-<milter>
-    socket unix:$socket
-    user ""
-</milter>
-<spool>
-    directory $D/spool
-</spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
+$(conf_signals)
+$(conf_places)
 END
 signalpost=$build/signalpost
 "$signalpost" genkey token "$D/keys" >/dev/null 2>&1
@@ -192,8 +180,7 @@ postfix_reload mta
 
 # ---- the milter ----
 
-it_start milter "$build/signalpost-milter" -c "$conf" -f
-it_wait 15 test -S "$socket" || it_bail "the milter does not start" "$D/logs/milter"
+milter_start
 out=$(say "$p25" "$hello" "$from" "RCPT TO:<r@foreign.example>")
 has "relaying is refused at RCPT, word for word" "$out" \
 	'=> 550 5.7.1 relaying denied for recipient in "RCPT TO:<r@foreign.example>"'

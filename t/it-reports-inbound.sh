@@ -13,11 +13,9 @@ n=${REPORTS:-150}
 reports=$src/t/lib/reports.py
 mkdir "$D/keys" "$D/spool"
 postfix_make mta
-mkdir -p "$D/mta/q/milter"
-chgrp postfix "$D/mta/q/milter"
-chmod 2750 "$D/mta/q/milter"
+socket_folder
 
-cat >"$D/signalpost.conf" <<END
+cat >"$conf" <<END
 host-name mail.example.com
 smtp-listener 127.0.0.1:$port
 <rewrite-list mfrom>
@@ -47,43 +45,26 @@ relay-domain fbl.example
         domain fbl.example
     </address-list>
 </feedback-loop-processor>
+$(conf_signals "$collector")
 <signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
-    upload-url http://127.0.0.1:$collector/api/v1/ingest/events
     upload-interval 1s
     process-x-sp-subaccount-id yes
 </signals>
+$(conf_places)
 <milter>
-    socket unix:$D/mta/q/milter/m.sock
     return-path-id yes
-    user ""
 </milter>
 <spool>
-    directory $D/spool
     segment-age 1s
 </spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
-<collector>
-    listen 127.0.0.1:$collector
-    database $D/collector.db
-    user ""
-</collector>
 END
 
-uploader_start() {
-	it_start uploader "$build/signalpost-uploader" -f -c "$D/signalpost.conf"
-}
 inbound_empty() {
 	[ -z "$(find "$D/spool/inbound" -type f)" ]
 }
 
-it_start milter "$build/signalpost-milter" -f -c "$D/signalpost.conf"
-it_wait 10 test -S "$D/mta/q/milter/m.sock" || it_bail "the milter does not start" "$D/logs/milter"
-"$build/signalpost" mta-config postfix -c "$D/signalpost.conf" >"$D/setup.sh" || it_bail "mta-config fails"
-SIGNALPOST=$build/signalpost sh "$D/setup.sh" "$D/mta/etc" >"$D/logs/setup" 2>&1 ||
-	it_bail "mta-config's script fails" "$D/logs/setup"
+milter_start
+postfix_setup mta
 postfix_private mta "$sink"
 postfix_conf mta "transport_maps=inline:{remote.example=smtp:[127.0.0.1]:$remote}" smtpd_client_connection_rate_limit=0
 sink_start sink "$sink" --reply 'rcpt:gone@:550 5.1.1 <gone@remote.example>: no such user here'
@@ -96,11 +77,10 @@ postfix_conf other mynetworks=127.0.0.0/8 myhostname=mx.remote.example relay_dom
 postconf -c "$D/other/etc" -M -X smtp/inet
 postconf -c "$D/other/etc" -M "127.0.0.1:$remote/inet=127.0.0.1:$remote inet n - n - - smtpd"
 
-it_start collector "$build/signalpost-collector" -f -c "$D/signalpost.conf"
-it_wait 15 it_listens "$collector" || it_bail "the collector does not start" "$D/logs/collector"
+collector_start "$collector"
 postfix_start mta
 postfix_start other
-uploader_start
+daemon_start uploader
 
 # ---- each form ----
 
@@ -126,7 +106,7 @@ while kill -0 "$load" 2>/dev/null || ! inbound_empty; do
 	sleep "0.$(((i * 7 + $$) % 9 + 1))"
 	[ $((i % 3)) != 0 ] || kill -USR1 "$(it_pid uploader)"
 	it_stop uploader KILL
-	uploader_start
+	daemon_start uploader
 	[ "$i" -lt 200 ] || break
 	# It must live long enough to do something at all.
 	[ $((i % 4)) != 0 ] || sleep 1

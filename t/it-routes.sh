@@ -8,7 +8,6 @@ it_need postfix postconf python3 smtp-source
 
 it_begin routes
 port=$(it_port) sink=$(it_port)
-conf=$D/signalpost.conf
 etc=$D/mta/etc
 socket=$D/mta/q/signalpost/milter.sock
 mkdir "$D/keys" "$D/spool" "$D/mbox"
@@ -62,21 +61,14 @@ domain-key s1,sender.example,$D/key.pem
         retry-after 1h
     </domain>
 </virtual-mta-pool>
-<signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
-</signals>
+$(conf_signals)
+$(conf_places)
 <milter>
-    socket unix:$socket
-    user ""
     max-header-size 4k
 </milter>
 <spool>
-    directory $D/spool
     segment-age 1s
 </spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
 END
 "$signalpost" genkey token "$D/keys" >/dev/null 2>&1
 talk() { say "$@" >>"$D/logs/say"; }
@@ -113,8 +105,7 @@ has "and only for IPv6" "$six" "inet_protocols = ipv6"
 sink_start sink "$sink" --reply 'rcpt:nobody@:550 5.1.1 user unknown' --reply 'rcpt:later@:451 4.7.1 later'
 postfix_start mta
 mkdir -p "$(dirname "$socket")"
-it_start milter "$build/signalpost-milter" -c "$conf" -f
-it_wait 15 test -S "$socket" || it_bail "the milter does not start" "$D/logs/milter"
+milter_start
 
 # who RECIPIENT...: "RECIPIENT ADDRESS HELO" of each, as the next hop saw it
 who() { python3 - "$D/sink" "$@" <<'PY'

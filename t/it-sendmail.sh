@@ -9,7 +9,6 @@ sendmail_need
 
 it_begin sm
 p25=$(it_port) p587=$(it_port) sink=$(it_port)
-conf=$D/signalpost.conf
 it_certificate "$D/tls.pem" mail.example.com
 it_rsa_key "$D/rsa.pem"
 (umask 077 && openssl genpkey -algorithm ed25519 -out "$D/ed.pem" 2>/dev/null)
@@ -73,22 +72,13 @@ domain-key s2,example.com,$D/ed.pem
     retry-after 10m
     dkim-sign yes
 </domain>
+$(conf_signals)
 <signals>
-    api-key 0123456789abcdef0123456789abcdef01234567
     engagement-tracking sparkpost
     tracking-domain track.example.com
     customer-id 1
 </signals>
-<milter>
-    socket unix:$socket
-    user ""
-</milter>
-<spool>
-    directory $D/spool
-</spool>
-<token-keys>
-    directory $D/keys
-</token-keys>
+$(conf_places)
 END
 signalpost=$build/signalpost
 "$signalpost" genkey token "$D/keys" >/dev/null 2>&1
@@ -174,8 +164,7 @@ rm -f "$socket"
 
 # ---- the milter: relay rule, refusals ----
 
-it_start milter "$build/signalpost-milter" -c "$conf" -f
-it_wait 15 grep -q "listening on" "$D/logs/milter" || it_bail "the milter does not start" "$D/logs/milter"
+milter_start
 out=$(say "$p25" "$hello" "$from" "RCPT TO:<r@foreign.example>" "RCPT TO:<r4@relay.example>" DATA . QUIT)
 # sendmail puts the address before every reply to RCPT but 551.
 has "relaying is refused at RCPT by the milter's words" "$out" \
@@ -314,8 +303,7 @@ wait "$half"
 has "killed in mid-message: the client is told to try again" "$(cat "$D/half")" "451 4."
 out=$(say "$p25" "$hello" "$from")
 has "killed: a new message waits at its sender" "$out" "$from => 451 4.3.2"
-it_start milter "$build/signalpost-milter" -c "$conf" -f
-it_wait 15 grep -q "listening on" "$D/logs/milter" || it_bail "the milter does not start again" "$D/logs/milter"
+milter_start
 out=$(say "$p25" "$hello" "$from" "RCPT TO:<r5@relay.example>" DATA . QUIT)
 has "up again: mail flows" "$out" ". => 250"
 it_stop milter

@@ -8,14 +8,17 @@
 #	it_done
 #
 # $src and $build are the source and build folders, $D the private folder (short,
-# and open to the user postfix). Nothing outside $D is written; all listen on
-# 127.0.0.1 with ports from it_port.
+# and open to the user postfix), $conf the configuration and $socket the milter's socket,
+# unless the test says otherwise. Nothing outside $D is written; all listen on 127.0.0.1
+# with ports from it_port.
 # shellcheck shell=sh
 
 src=$(cd "${srcdir:-.}" && pwd)
 # shellcheck disable=SC2034 # for those that include us
 build=$(cd "${builddir:-.}" && pwd)
 D=
+conf=
+socket=
 it_n=0
 it_failed=0
 
@@ -27,6 +30,8 @@ it_begin() { # it_begin NAME: makes $D, and sees to it that everything ends
 	D=$(mktemp -d "/tmp/sp-$1.XXXXXX")
 	chmod 755 "$D"
 	mkdir "$D/pids" "$D/logs"
+	conf=$D/signalpost.conf
+	socket=$D/mta/q/milter/m.sock
 	trap 'it_end' EXIT
 	trap 'exit 129' HUP
 	trap 'exit 130' INT
@@ -258,6 +263,82 @@ postfix_stop() { # postfix_stop NAME
 
 postfix_empty() { # postfix_empty NAME: nothing waits in its queue
 	[ -z "$(find "$D/$1/q/incoming" "$D/$1/q/active" "$D/$1/q/deferred" "$D/$1/q/maildrop" -type f 2>/dev/null)" ]
+}
+
+# ---- signalpost: its configuration, what it asks of Postfix, its daemons ----
+
+conf_signals() { # conf_signals [PORT]: prints <signals>; with PORT they go to a <collector> there
+	cat <<-END
+		<signals>
+		    api-key 0123456789abcdef0123456789abcdef01234567
+	END
+	if [ -n "${1:-}" ]; then
+		cat <<-END
+			    upload-url http://127.0.0.1:$1/api/v1/ingest/events
+			</signals>
+			<collector>
+			    listen 127.0.0.1:$1
+			    database $D/collector.db
+			    user ""
+			</collector>
+		END
+	else
+		echo '</signals>'
+	fi
+}
+
+# Blocks may be given in parts: what else a test wants in one stands in a block of its own.
+conf_places() { # conf_places [SPOOL]: prints <milter>, <spool> and <token-keys>, all of them in $D
+	cat <<-END
+		<milter>
+		    socket unix:$socket
+		    user ""
+		</milter>
+		<spool>
+		    directory ${1:-$D/spool}
+		</spool>
+		<token-keys>
+		    directory $D/keys
+		</token-keys>
+	END
+}
+
+socket_folder() { # that of $socket: Postfix may enter it
+	mkdir -p "${socket%/*}"
+	chgrp postfix "${socket%/*}"
+	chmod 2750 "${socket%/*}"
+}
+
+postfix_setup() { # postfix_setup NAME [CONF]: by the script that mta-config prints
+	"$build/signalpost" mta-config postfix -c "${2:-$conf}" >"$D/setup.sh" 2>"$D/logs/mta-config" ||
+		it_bail "mta-config fails" "$D/logs/mta-config"
+	SIGNALPOST=$build/signalpost sh "$D/setup.sh" "$D/$1/etc" >"$D/logs/setup" 2>&1 ||
+		it_bail "mta-config's script fails" "$D/logs/setup"
+}
+
+daemon_start() { # daemon_start {milter | uploader | tracker | collector} [CONF]
+	it_start "$1" "$build/signalpost-$1" -f -c "${2:-$conf}"
+}
+
+it_lines() { # it_lines TEXT FILE: how many lines have it
+	grep -c "$1" "$2" 2>/dev/null || :
+}
+
+milter_listens() { # milter_listens N: for more than the Nth time
+	[ "$(it_lines 'listening on' "$D/logs/milter")" -gt "${1:-0}" ]
+}
+
+milter_start() { # milter_start [CONF]: until it listens
+	it_seen=$(it_lines 'listening on' "$D/logs/milter")
+	daemon_start milter "$@"
+	it_wait $((15 * ${SIGNALPOST_TEST_SLOW:-1})) milter_listens "$it_seen" ||
+		it_bail "the milter does not start" "$D/logs/milter"
+}
+
+collector_start() { # collector_start PORT: until it listens
+	daemon_start collector
+	it_wait $((15 * ${SIGNALPOST_TEST_SLOW:-1})) it_listens "$1" ||
+		it_bail "the collector does not start" "$D/logs/collector"
 }
 
 # ---- keys and certificates ----
