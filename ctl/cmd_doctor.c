@@ -23,6 +23,7 @@
 #include "ctl/ingest_probe.h"
 #include "ctl/mta_check.h"
 #include "ctl/mta_probe.h"
+#include "ctl/sendmail_check.h"
 
 #define POSTFIX_DIR   "/etc/postfix"
 #define UPLOADER_USER "signalpost-uploader" /* as the unit has it */
@@ -30,7 +31,8 @@
 
 struct doctor {
 	const struct conf *conf;
-	const char *conf_file, *postfix;
+	const char *conf_file, *postfix,
+	    *sendmail; /* sendmail: its folder, or NULL: Postfix it is */
 	bool online;
 	unsigned problems;
 };
@@ -117,14 +119,16 @@ static void
 check_socket(struct doctor *d)
 {
 	static const char start[] = "systemctl restart signalpost-milter";
+	/* sendmail asks as root. */
+	const char *user = d->sendmail != NULL ? "root" : "postfix";
 	char where[4200], remedy[8600];
 
-	switch (mta_probe(d->conf->milter.socket, "postfix", where, sizeof(where))) {
+	switch (mta_probe(d->conf->milter.socket, user, where, sizeof(where))) {
 	case MTA_PROBE_OK:
 		good("milter", "answers at %s", d->conf->milter.socket);
 		break;
 	case MTA_PROBE_UNKNOWN:
-		unknown("milter", "only root can see whether Postfix reaches %s", where);
+		unknown("milter", "only root can see whether the MTA reaches %s", where);
 		break;
 	case MTA_PROBE_NO_SOCKET:
 		problem(d, "milter", start, "no socket %s", where);
@@ -135,10 +139,30 @@ check_socket(struct doctor *d)
 	case MTA_PROBE_DIRECTORY:
 	case MTA_PROBE_PERMISSION:
 		snprintf(
-		    remedy, sizeof(remedy), "chgrp postfix %s && chmod g+rwx %s", where, where);
-		problem(d, "milter", remedy, "the user postfix may not pass %s", where);
+		    remedy, sizeof(remedy), "chgrp %s %s && chmod g+rwx %s", user, where, where);
+		problem(d, "milter", remedy, "the user %s may not pass %s", user, where);
 		break;
 	}
+}
+
+static void
+check_sendmail(struct doctor *d)
+{
+	struct buf found, remedy;
+	struct err e;
+	int rc;
+
+	buf_init(&found, 16384);
+	buf_init(&remedy, 32768);
+	rc = sendmail_check(d->conf, d->conf_file, d->sendmail, &found, &remedy, &e);
+	if (rc < 0)
+		problem(d, "MTA", "signalpost mta-config sendmail", "%s", e.text);
+	else if (rc > 0)
+		problem(d, "MTA", buf_str(&remedy), "%s", buf_str(&found));
+	else
+		good("MTA", "sendmail in %s", d->sendmail);
+	buf_free(&found);
+	buf_free(&remedy);
 }
 
 static void
@@ -148,10 +172,13 @@ check_mta(struct doctor *d)
 	struct err e;
 	int rc;
 
+	if (d->sendmail != NULL) {
+		check_sendmail(d);
+		return;
+	}
 	snprintf(path, sizeof(path), "%s/main.cf", d->postfix);
 	if (access(path, F_OK) < 0) {
-		unknown("MTA", "no Postfix in %s; for sendmail see signalpost mta-config sendmail",
-		    d->postfix);
+		unknown("MTA", "no Postfix in %s, and no sendmail in " SENDMAIL_DIR, d->postfix);
 		return;
 	}
 	fflush(stdout);
@@ -318,6 +345,7 @@ cmd_doctor(int argc, char **argv)
 	static const struct option long_options[] = {
 		{ "online", no_argument, NULL, 'o' },
 		{ "postfix", required_argument, NULL, 'P' },
+		{ "sendmail", required_argument, NULL, 'S' },
 		{ NULL, 0, NULL, 0 },
 	};
 	struct doctor d = { .conf_file = CONF_DEFAULT_FILE, .postfix = POSTFIX_DIR };
@@ -325,6 +353,8 @@ cmd_doctor(int argc, char **argv)
 	struct err e;
 	int opt;
 
+	if (sendmail_is_mta())
+		d.sendmail = SENDMAIL_DIR;
 	while ((opt = getopt_long(argc, argv, "c:", long_options, NULL)) != -1)
 		switch (opt) {
 		case 'c':
@@ -335,6 +365,10 @@ cmd_doctor(int argc, char **argv)
 			break;
 		case 'P':
 			d.postfix = optarg;
+			d.sendmail = NULL;
+			break;
+		case 'S':
+			d.sendmail = optarg;
 			break;
 		default:
 			return ctl_usage("doctor");

@@ -26,7 +26,7 @@ static const struct command commands[] = {
 	    "read the configuration as the programs do; errors with file and line" },
 	{ "directives", cmd_directives, "directives [-m]",
 	    "all directives, who acts on each, and defaults" },
-	{ "doctor", cmd_doctor, "doctor [--online] [--postfix directory] [-c file]",
+	{ "doctor", cmd_doctor, "doctor [--online] [--postfix directory | --sendmail directory] [-c file]",
 	    "is everything in force? what is not, and how to mend it" },
 	{ "events", cmd_events,
 	    "events [--waiting | --rejected] [--json] [-n count] [-c file]\n"

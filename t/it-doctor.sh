@@ -71,6 +71,37 @@ sed -i 's/^    api-key 0/    api-key 1/' "$conf"
 ill "a key that the collector does not take" "does not take the api-key (401)
 	api-key in <signals>"
 sed -i 's/^    api-key 1/    api-key 0/' "$conf"
+
+# ---- sendmail: its configuration, and its way to the socket ----
+
+mail=$D/mail
+mkdir "$mail"
+echo 'MAILER_DEFINITIONS' >"$mail/sendmail.mc"
+sendmail_ill() { # sendmail_ill TEXT WANTED
+	out=$("$signalpost" doctor --sendmail "$mail" -c "$conf" 2>&1)
+	is "sendmail: $1: exit status" $? 1
+	has "sendmail: $1" "$out" "$2"
+}
+sendmail_ill "nothing done yet" "problem: MTA: $mail/signalpost.m4 is not what the configuration asks for
+	signalpost mta-config sendmail -c $conf >$mail/signalpost.m4 && make -C $mail"
+"$signalpost" mta-config sendmail -c "$conf" >"$mail/signalpost.m4" 2>"$D/logs/mc"
+sendmail_ill "not included" "problem: MTA: $mail/sendmail.mc does not include signalpost.m4"
+remedy=$(printf '%s\n' "$out" | sed -n 's/^	\(sed .*\) && make.*/\1/p')
+sh -c "$remedy"
+has "sendmail: the remedy includes it" "$(cat "$mail/sendmail.mc")" "include(\`$mail/signalpost.m4')dnl
+MAILER_DEFINITIONS"
+sendmail_ill "no sendmail.cf" "$mail/sendmail.cf is older than signalpost.m4, or without the milter
+	make -C $mail && systemctl restart sendmail"
+printf 'O x\nXsignalpost, S=local:/x, F=T\n' >"$mail/sendmail.cf"
+out=$("$signalpost" doctor --sendmail "$mail" -c "$conf" 2>&1)
+is "sendmail: all is well: exit status" $? 0
+has "sendmail: all is well" "$out" "ok: MTA: sendmail in $mail"
+touch -t 200001010000 "$mail/sendmail.cf"
+sendmail_ill "made before" "$mail/sendmail.cf is older"
+sed -i 's/^relay-domain .*/&\nrelay-domain other.example/' "$conf"
+sendmail_ill "another configuration" "signalpost.m4 is not what the configuration asks for"
+sed -i '/^relay-domain other/d' "$conf"
+
 it_stop collector
 ill "no collector" "systemctl restart signalpost-collector"
 it_stop tracker
