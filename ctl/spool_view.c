@@ -4,10 +4,15 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/ledger.h"
+#include "common/spool.h"
 #include "common/utf8.h"
+
+#define NEEDS_RIGHTS " (run this as root, or as one of the spool's group)"
 
 static int
 become_owner(const struct stat *st, const char *dir, struct err *e)
@@ -19,32 +24,58 @@ become_owner(const struct stat *st, const char *dir, struct err *e)
 	return 0;
 }
 
+/* Half of it would be told as if it were all. */
+static int
+may_read(int root, const char *dir, struct err *e)
+{
+	static const char *const parts[] = { "events", "events/open", "rejected", "inbound",
+		SPOOL_UPLOADER_LOCK, LEDGER_NAME };
+
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		int mode = i < 4 ? R_OK | X_OK : R_OK;
+
+		if (faccessat(root, parts[i], mode, AT_EACCESS | AT_SYMLINK_NOFOLLOW) < 0 &&
+		    errno == EACCES)
+			return err_set(
+			    e, "spool %s: %s: Permission denied" NEEDS_RIGHTS, dir, parts[i]);
+	}
+	return 0;
+}
+
+static int
+open_parts(int root, const char *dir, struct spool_view *out, struct err *e)
+{
+	int flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
+
+	if (may_read(root, dir, e) < 0)
+		return -1;
+	out->events = openat(root, "events", flags);
+	if (out->events < 0)
+		return err_errno(e, "spool %s: events", dir);
+	out->open = openat(out->events, "open", flags);
+	out->rejected = openat(root, "rejected", flags);
+	return 0;
+}
+
 int
 spool_view_open(const struct conf *conf, struct spool_view *out, struct err *e)
 {
 	const char *dir = conf->spool.directory;
-	int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), flags;
+	int root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC), rc;
 	struct stat st;
 
 	*out = (struct spool_view){ .dir = dir, .events = -1, .open = -1, .rejected = -1 };
 	if (root < 0)
-		return err_errno(e, "spool %s", dir);
-	if (fstat(root, &st) < 0 || become_owner(&st, dir, e) < 0) {
-		close(root);
-		return -1;
-	}
-	flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW;
-	out->events = openat(root, "events", flags);
-	if (out->events < 0)
-		err_text(e, errno, "spool %s: events", dir);
+		return err_set(
+		    e, "spool %s: %s%s", dir, strerror(errno), errno == EACCES ? NEEDS_RIGHTS : "");
+	if (fstat(root, &st) < 0)
+		rc = err_errno(e, "spool %s", dir);
 	else
-		out->open = openat(out->events, "open", flags);
-	out->rejected = openat(root, "rejected", flags);
+		rc = become_owner(&st, dir, e);
+	if (rc == 0)
+		rc = open_parts(root, dir, out, e);
 	close(root);
-	if (out->events >= 0)
-		return 0;
-	spool_view_close(out);
-	return -1;
+	return rc;
 }
 
 void

@@ -4,6 +4,7 @@ and `signalpost status` says what there is to say."""
 import importlib.util
 import json
 import os
+import pwd
 import shutil
 import signal
 import sqlite3
@@ -183,6 +184,47 @@ def t_locked():
     e.close()
 
 
+def t_rights():
+    """Who may not read all of the spool is told so, and not that there is nothing in it."""
+    if os.geteuid() != 0:
+        ok(True, "another user # SKIP not root")
+        return
+    e = it.Endpoint(usual=it.error(400, "no"))
+    u = it.Uploader(e.url())
+    u.put()
+    u.empty()
+    os.chmod(it.top, 0o755)
+    os.chmod(u.dir, 0o755)
+    nobody = pwd.getpwnam("nobody")
+
+    def become():
+        os.setgroups([])
+        os.setgid(nobody.pw_gid)
+        os.setuid(nobody.pw_uid)
+    commands = ["status"], ["status", "--json"], ["events"], ["events", "--rejected"]
+
+    def run(command):
+        return subprocess.run([os.path.join(it.BUILD, "signalpost"), *command, "-c", u.conf], preexec_fn=become,
+                              capture_output=True, text=True, timeout=60)
+    for mode in (0o755, 0o700):
+        os.chmod(u.spool, mode)
+        for command in commands:
+            r = run(command)
+            ok(r.returncode == 1 and not r.stdout and "Permission denied (run this as root" in r.stderr,
+               "nobody, %o: %s" % (mode, " ".join(command)), r.stdout + r.stderr)
+    os.chmod(u.spool, 0o755)
+    for d, _, files in os.walk(u.spool):
+        os.chmod(d, 0o755)
+        for n in files:
+            os.chmod(os.path.join(d, n), 0o644)
+    for command in commands:
+        r = run(command)
+        ok(r.returncode == 0 and "does not run" not in r.stdout, "who may read: %s" % " ".join(command), r.stdout + r.stderr)
+    os.chmod(it.top, 0o700)
+    u.stop()
+    e.close()
+
+
 def fill(name):
     with open(name, "wb", buffering=0) as f:
         try:
@@ -258,6 +300,7 @@ def main():
         t_running()
         t_newer()
         t_locked()
+        t_rights()
         t_full()
     finally:
         for u in it.live:
