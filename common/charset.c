@@ -113,15 +113,46 @@ convert(struct buf *out, iconv_t cd, struct slice in)
 	}
 }
 
+static iconv_t
+converter(struct charset_cache *cache, const struct charset *c)
+{
+	const size_t n = COUNT(cache->open);
+	iconv_t cd;
+
+	for (size_t i = 0; i < n; i++)
+		if (cache->open[i].charset == c)
+			return (iconv_t)cache->open[i].converter;
+	cd = iconv_open("UTF-8", c->iconv_name);
+	if (cd == (iconv_t)-1)
+		return cd;
+	if (cache->open[cache->next].charset != NULL)
+		iconv_close((iconv_t)cache->open[cache->next].converter);
+	cache->open[cache->next].charset = c;
+	cache->open[cache->next].converter = cd;
+	cache->next = (cache->next + 1) % (unsigned)n;
+	return cd;
+}
+
+void
+charset_cache_close(struct charset_cache *cache)
+{
+	for (size_t i = 0; i < COUNT(cache->open); i++)
+		if (cache->open[i].charset != NULL)
+			iconv_close((iconv_t)cache->open[i].converter);
+	*cache = (struct charset_cache){ .next = 0 };
+}
+
 bool
-charset_to_utf8(struct buf *out, struct slice in, struct slice name)
+charset_to_utf8(struct buf *out, struct slice in, struct slice name, struct charset_cache *cache)
 {
 	const struct charset *c = charset_find(name);
 	bool by_line = slice_startsi(name, SLICE_LIT("iso-2022"));
 	iconv_t cd;
 
-	if (c == NULL || c->iconv_name == NULL ||
-	    (cd = iconv_open("UTF-8", c->iconv_name)) == (iconv_t)-1)
+	if (c == NULL || c->iconv_name == NULL)
+		return false;
+	cd = converter(cache, c);
+	if (cd == (iconv_t)-1)
 		return false;
 	/* RFC 1468: a line begins in ASCII, whatever went wrong in the one before it. */
 	while (by_line && in.len > 0) {
@@ -133,6 +164,5 @@ charset_to_utf8(struct buf *out, struct slice in, struct slice name)
 	}
 	if (in.len > 0)
 		convert(out, cd, in);
-	iconv_close(cd);
 	return true;
 }

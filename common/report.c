@@ -36,6 +36,7 @@ report_close(struct report_reader *rr)
 	if (rr == NULL)
 		return;
 	report_drop_strings(rr);
+	charset_cache_close(&rr->charsets);
 	free(rr->chunks);
 	buf_free(&rr->copy);
 	buf_free(&rr->folded);

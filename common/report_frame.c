@@ -1,6 +1,9 @@
 #include "common/report_frame.h"
 
+#include <stdatomic.h>
+
 #include "common/ascii.h"
+#include "common/words.h"
 
 #define BANNER_MAX ((size_t)640)
 #define FOOTER_MAX ((size_t)2048)
@@ -21,6 +24,32 @@ static const char *const footer_words[] = { "confidential", "received in error",
 	"checked for virus", "vertraulich", "confidentiel", "riservat", "message was checked",
 	"signature database", "virus database", "poufn", "конфиденциальн", "vertrouwelijk", "gizli",
 	"legally privileged", "disclaimer", "please consider the environment" };
+
+enum { BANNER, FOOTER };
+
+/* Which kinds of words are in it: most texts have none. Made when the first text comes. */
+static uint64_t
+kinds_in(struct slice s)
+{
+	static _Atomic(struct words *) finder;
+	struct words *w = atomic_load_explicit(&finder, memory_order_acquire), *other = NULL;
+	uint64_t kinds = 0;
+
+	if (w == NULL) {
+		w = words_new();
+		for (size_t i = 0; i < COUNT(banner_words); i++)
+			words_add(w, banner_words[i], BANNER);
+		for (size_t i = 0; i < COUNT(footer_words); i++)
+			words_add(w, footer_words[i], FOOTER);
+		words_ready(w);
+		if (!atomic_compare_exchange_strong(&finder, &other, w)) {
+			words_free(w); /* another thread was faster */
+			w = other;
+		}
+	}
+	words_find(w, s, &kinds);
+	return kinds;
+}
 
 static size_t
 lowered(char *to, struct slice s)
@@ -75,13 +104,12 @@ report_frame_skip_banner(struct slice text)
 {
 	for (int i = 0; i < 3; i++) {
 		size_t n = paragraph(slice_head(text, BANNER_MAX));
-		char lower[BANNER_MAX];
+		uint64_t kinds;
 
 		if (n >= BANNER_MAX || n >= text.len)
 			return text;
-		lowered(lower, slice_head(text, n));
-		if (first_of(lower, n, banner_words, COUNT(banner_words)) == NULL &&
-		    (i == 0 || first_of(lower, n, footer_words, COUNT(footer_words)) == NULL))
+		kinds = kinds_in(slice_head(text, n));
+		if ((kinds >> BANNER & 1) == 0 && (i == 0 || kinds == 0))
 			return text;
 		text = slice_skip(text, n);
 	}
@@ -94,8 +122,11 @@ report_frame_cut_footer(struct slice text)
 	size_t from = text.len > FOOTER_MAX ? text.len - FOOTER_MAX : 0, at, start;
 	struct slice tail = slice_skip(text, from);
 	char lower[FOOTER_MAX];
-	const char *word = first_of(lower, lowered(lower, tail), footer_words, COUNT(footer_words));
+	const char *word;
 
+	if ((kinds_in(tail) >> FOOTER & 1) == 0)
+		return text;
+	word = first_of(lower, lowered(lower, tail), footer_words, COUNT(footer_words));
 	if (word == NULL)
 		return text;
 	/* back to the start of its paragraph */

@@ -90,7 +90,8 @@ charset_is(const struct buf *charset, const char *start)
 
 /* Make it UTF-8; false if it is, or if nobody knows what it is. */
 static bool
-decode_charset(struct buf *out, struct slice in, const struct buf *charset)
+decode_charset(
+    struct report_reader *rr, struct buf *out, struct slice in, const struct buf *charset)
 {
 	if (charset_is(charset, "utf-7") || charset_is(charset, "unicode-1-1-utf-7")) {
 		decode_utf7(out, in);
@@ -99,12 +100,13 @@ decode_charset(struct buf *out, struct slice in, const struct buf *charset)
 	if (in.len > 0 && memmem(in.p, in.len, "\x1b$", 2) != NULL) {
 		if (!charset_to_utf8(out, in,
 			charset_is(charset, "iso-2022") ? buf_slice(charset)
-							: SLICE_LIT("iso-2022-jp")))
+							: SLICE_LIT("iso-2022-jp"),
+			&rr->charsets))
 			drop_iso2022(out, in);
 		return true;
 	}
 	/* What is valid UTF-8 is that, whatever the header calls it. */
-	return !utf8_valid(in) && charset_to_utf8(out, in, buf_slice(charset));
+	return !utf8_valid(in) && charset_to_utf8(out, in, buf_slice(charset), &rr->charsets);
 }
 
 /* Append a text part to rr->text, decoded. */
@@ -134,7 +136,7 @@ report_add_text(struct report_reader *rr, struct slice body, enum transfer encod
 		struct buf plain;
 
 		buf_init(&plain, REPORT_MAX_TEXT);
-		if (decode_charset(&plain, in, &charset))
+		if (decode_charset(rr, &plain, in, &charset))
 			in = buf_slice(&plain);
 		report_add_lines(&rr->text, in);
 		buf_free(&plain);

@@ -7,6 +7,7 @@
 #define COMMON_REPORT_PRIVATE_H
 
 #include "common/buf.h"
+#include "common/charset.h"
 #include "common/mime.h"
 #include "common/report.h"
 #include "common/report_text.h"
@@ -31,6 +32,7 @@ struct report_head {
 };
 
 struct report_reader {
+	struct charset_cache charsets;
 	struct report_chunk *chunks;
 	size_t strings;
 	struct mime_walk walk;
