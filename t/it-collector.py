@@ -26,30 +26,17 @@ import traceback
 import urllib.parse
 import zlib
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from tap import SLOW, ok, plan  # noqa: E402
+
 BUILD = os.environ.get("builddir", ".")
 PROGRAM = os.path.abspath(os.environ.get("COLLECTOR", os.path.join(BUILD, "signalpost-collector")))
-SLOW = float(os.environ.get("SIGNALPOST_TEST_SLOW", "1"))  # for sanitizers and valgrind
 KEY = "0123456789abcdef0123456789abcdef01234567"
 OLD_KEY = "fedcba9876543210fedcba9876543210fedcba98"
 NEW_KEY = "1111111111111111111111111111111111111111"
 INGEST = "/api/v1/ingest/events"
 STATUS = "/api/v1/events/ingest"
 MESSAGES = "/api/v1/events/message"
-
-count = 0
-failed = 0
-
-
-def ok(good, text, detail=None):
-    global count, failed
-    count += 1
-    print("%sok %d - %s" % ("" if good else "not ", count, text))
-    if not good:
-        failed += 1
-        frame = sys._getframe(1)
-        print("# line %d: %.2000r" % (frame.f_lineno, detail))
-    sys.stdout.flush()
-    return good
 
 
 # ---- the daemon ----
@@ -1109,8 +1096,7 @@ def main():
             test_start(top)
     finally:
         shutil.rmtree(top, ignore_errors=True)
-    print("1..%d" % count)
-    return failed != 0
+    return plan()
 
 
 if __name__ == "__main__":

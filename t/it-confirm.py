@@ -21,45 +21,26 @@ import time
 import traceback
 import urllib.parse
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+import tap  # noqa: E402
+from tap import SLOW, plan, wait  # noqa: E402
+
 BUILD = os.environ.get("builddir", ".")
 UPLOADER = os.path.join(BUILD, "signalpost-uploader")
 COLLECTOR = os.path.join(BUILD, "signalpost-collector")
 CTL = os.path.join(BUILD, "signalpost")
-SLOW = float(os.environ.get("SIGNALPOST_TEST_SLOW", "1"))
 KEY = "0123456789abcdef0123456789abcdef01234567"
 LINE = ('{"msys":{"message_event":{"type":"reception","event_id":"%d","timestamp":"%d",'
         '"message_id":"000040d4716a5b1c9e02","rcpt_to":"anna@example.net","recv_method":"esmtp",'
         '"subaccount_id":0}}}\n')
 POST, STATUS, FAILURES = "/api/v1/ingest/events", "/api/v1/events/ingest", "/api/v1/ingest/events/failures/"
 
-run = failed = 0
 top = tempfile.mkdtemp(prefix="it-confirm-")
 live = []
 
 
-lock = threading.Lock()
-
-
 def ok(good, what, *more):
-    global run, failed
-    with lock:
-        run += 1
-        print("%sok %d - %s: %s" % ("" if good else "not ", run, threading.current_thread().name, what),
-              flush=True)
-        if not good:
-            failed += 1
-            for text in more:
-                for line in str(text).splitlines()[-30:]:
-                    print("# " + line)
-
-
-def wait(condition, seconds=60):
-    end = time.monotonic() + seconds * SLOW
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return bool(condition())
+    return tap.ok(good, "%s: %s" % (threading.current_thread().name, what), *more)
 
 
 def line(number):
@@ -463,5 +444,4 @@ finally:
             u.proc.kill()
             u.proc.wait()
     shutil.rmtree(top, ignore_errors=True)
-print("1..%d" % run)
-sys.exit(failed > 0)
+sys.exit(plan())

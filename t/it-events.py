@@ -13,6 +13,9 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from tap import ok, plan  # noqa: E402
+
 BUILD = os.environ.get("builddir", ".")
 CTL = os.path.join(BUILD, "signalpost")
 LINE = ('{"msys":{"message_event":{"type":"reception","event_id":"%d","timestamp":"%d",'
@@ -20,19 +23,7 @@ LINE = ('{"msys":{"message_event":{"type":"reception","event_id":"%d","timestamp
         '"subaccount_id":0}}}\n')
 NOW = int(time.time())
 
-run = failed = 0
 top = tempfile.mkdtemp(prefix="it-events-")
-
-
-def ok(good, what, *more):
-    global run, failed
-    run += 1
-    print("%sok %d - %s" % ("" if good else "not ", run, what), flush=True)
-    if not good:
-        failed += 1
-        for text in more:
-            for line in str(text).splitlines()[-30:]:
-                print("# " + line)
 
 
 def line(number, age=0):
@@ -261,5 +252,4 @@ try:
         test()
 finally:
     shutil.rmtree(top, ignore_errors=True)
-print("1..%d" % run)
-sys.exit(failed > 0)
+sys.exit(plan())

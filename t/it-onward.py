@@ -7,7 +7,6 @@ Everything is on 127.0.0.1. TAP on standard output.
 import glob
 import json
 import os
-import random
 import shutil
 import signal
 import socket
@@ -16,46 +15,14 @@ import sys
 import tempfile
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from tap import SLOW, free_port, ok, plan, wait  # noqa: E402
+
 SOURCE = os.environ.get("srcdir", ".")
 BUILD = os.environ.get("builddir", ".")
-WAIT = 30 * int(os.environ.get("SIGNALPOST_TEST_SLOW", "1"))
+WAIT = 30 * SLOW
 MAIL = (b"Received: from x\r\nFrom: Joe <joe@stranger.example>\r\nTo: help@bounces.example\r\n"
         b"Message-ID: <one@stranger.example>\r\nSubject: hello\r\n\r\n.dot\r\n..dots\r\ntext\r\n.\r\nend\r\n")
-
-run = failed = 0
-
-
-def ok(good, what, *more):
-    global run, failed
-    run += 1
-    print("%sok %d - %s" % ("" if good else "not ", run, what), flush=True)
-    if not good:
-        failed += 1
-        for text in more:
-            for line in str(text).splitlines()[-30:]:
-                print("# " + line)
-        sys.stdout.flush()
-
-
-def wait(condition, seconds=WAIT):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return bool(condition())
-
-
-def free_port():
-    for _ in range(1000):
-        port = random.randrange(20000, 32000)
-        with socket.socket() as s:
-            try:
-                s.bind(("127.0.0.1", port))
-                return port
-            except OSError:
-                continue
-    sys.exit("no port")
 
 
 class Scene:
@@ -357,5 +324,4 @@ def test_sent_back():
 
 for test in (test_taken, test_postmaster, test_refused, test_put_off, test_broken_off, test_last_word, test_silent, test_old_and_odd, test_sent_back):
     test()
-print("1..%d" % run)
-sys.exit(1 if failed else 0)
+sys.exit(plan())

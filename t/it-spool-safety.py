@@ -9,22 +9,22 @@ import os
 import pwd
 import random
 import re
-import resource
 import shutil
 import signal
 import socket
 import sqlite3
-import stat
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from tap import SLOW, ok, plan, wait  # noqa: E402
+
 BUILD = os.environ.get("builddir", ".")
 UPLOADER = os.path.join(BUILD, "signalpost-uploader")
 CTL = os.path.join(BUILD, "signalpost")
-SLOW = float(os.environ.get("SIGNALPOST_TEST_SLOW", "1"))
 KEY = "0123456789abcdef0123456789abcdef01234567"
 LINE = ('{"msys":{"message_event":{"type":"reception","event_id":"%d","timestamp":"%d",'
         '"message_id":"000040d4716a5b1c9e02","rcpt_to":"anna@example.net","recv_method":"esmtp",'
@@ -32,29 +32,8 @@ LINE = ('{"msys":{"message_event":{"type":"reception","event_id":"%d","timestamp
 NOW = int(time.time())
 ENVELOPE = '{"from":"","rcpts":[{"address":"b@bounces.example","list":"bounce"}],"received":%d}\n' % NOW
 
-run = failed = 0
 top = tempfile.mkdtemp(prefix="it-spool-safety-")
 live = []
-
-
-def ok(good, what, *more):
-    global run, failed
-    run += 1
-    print("%sok %d - %s" % ("" if good else "not ", run, what), flush=True)
-    if not good:
-        failed += 1
-        for text in more:
-            for one in str(text).splitlines()[-40:]:
-                print("# " + one[:300])
-
-
-def wait(condition, seconds=60):
-    end = time.monotonic() + seconds * SLOW
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.05)
-    return bool(condition())
 
 
 def line(number):
@@ -459,5 +438,4 @@ finally:
             s.proc.kill()
             s.proc.wait()
     shutil.rmtree(top, ignore_errors=True)
-print("1..%d" % run)
-sys.exit(failed > 0)
+sys.exit(plan())

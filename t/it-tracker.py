@@ -21,33 +21,14 @@ import threading
 import time
 import traceback
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from tap import SLOW, ok, plan, skip  # noqa: E402
+
 BUILD = os.environ.get("builddir", ".")
 PROGRAM = os.path.abspath(os.environ.get("TRACKER", os.path.join(BUILD, "signalpost-tracker")))
 MKLINKS = os.path.abspath(os.environ.get("MKLINKS", os.path.join(BUILD, "t", "mklinks")))
-SLOW = float(os.environ.get("SIGNALPOST_TEST_SLOW", "1"))  # for sanitizers and valgrind
 URL = "https://brand.example/sale?a=1&b=2"
 GIF_HEAD = b"GIF89a\x01\x00\x01\x00"
-
-count = 0
-failed = 0
-
-
-def ok(good, text, detail=None):
-    global count, failed
-    count += 1
-    print("%sok %d - %s" % ("" if good else "not ", count, text))
-    if not good:
-        failed += 1
-        frame = sys._getframe(1)
-        print("# line %d: %.2000r" % (frame.f_lineno, detail))
-    sys.stdout.flush()
-    return good
-
-
-def skip(text, why):
-    global count
-    count += 1
-    print("ok %d - %s # SKIP %s" % (count, text, why))
 
 
 def free_port(host="127.0.0.1"):
@@ -942,8 +923,7 @@ def main():
                 t.process.kill()
                 t.process.wait()
         shutil.rmtree(directory, ignore_errors=True)
-    print("1..%d" % count)
-    return 1 if failed else 0
+    return plan()
 
 
 running = []

@@ -25,6 +25,9 @@ import time
 import traceback
 import zlib
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from tap import ok, plan, wait  # noqa: E402
+
 BUILD = os.environ.get("builddir", ".")
 PROGRAM = os.environ.get("UPLOADER", os.path.join(BUILD, "signalpost-uploader"))
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -53,31 +56,9 @@ def words(text):
 
 STAMP = r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d "
 
-run = failed = 0
 top = None
 everything = []  # all log files, for the hunt for the key
 live = []
-
-
-def ok(good, what, *more):
-    global run, failed
-    run += 1
-    print("%sok %d - %s" % ("" if good else "not ", run, what), flush=True)
-    if not good:
-        failed += 1
-        for text in more:
-            for line in str(text).splitlines()[-30:]:
-                print("# " + line)
-        sys.stdout.flush()
-
-
-def wait(condition, seconds=10.0):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if condition():
-            return True
-        time.sleep(0.02)
-    return bool(condition())
 
 
 # ---- what the endpoint does; each takes the handler, after the request was read ----
@@ -1514,8 +1495,7 @@ def main():
     leak = [p for p in everything if os.path.exists(p) and KEY in open(p, errors="replace").read().lower()]
     ok(not leak, "the api-key is in no log", leak)
     shutil.rmtree(top)
-    print("1..%d" % run)
-    return failed != 0
+    return plan()
 
 
 if __name__ == "__main__":
