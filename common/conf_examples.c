@@ -103,6 +103,7 @@ static const struct {
 	{ CONF_IN_PATTERN_LIST, "mail-from", "/@brand\\.example$/ virtual-mta=mta1" },
 	{ CONF_IN_PATTERN_LIST, "rcpt-to", "/@example\\.net$/ virtual-mta=mta1" },
 	{ CONF_IN_PATTERN_LIST, "header", "X-Brand /one/ virtual-mta=mta1" },
+	{ CONF_IN_SMTP_PATTERNS, "reply", "/too many connections/ mode=backoff" },
 	{ CONF_IN_BOUNCE_CATEGORIES, "", "/user unknown/ bad-mailbox" },
 	{ CONF_IN_INBOUND, "onward-relay", "127.0.0.1:25" },
 	{ CONF_IN_INBOUND, "dns-resolver", "127.0.0.53:53" },
