@@ -18,7 +18,8 @@ result() { # result STATUS TEXT OUTPUT
 for script in bootstrap .ci/run t/*.sh t/lib/*.sh t/demo/run; do
 	[ -f "$script" ] || continue
 	if command -v shellcheck >/dev/null 2>&1; then
-		out=$(shellcheck -x -s sh "$script" 2>&1)
+		# 2119, 2120: arguments may be left out; what a function takes stands at its head.
+		out=$(shellcheck -x -s sh -e SC2119,SC2120 "$script" 2>&1)
 		result $? "$script" "$out"
 	else
 		out=$(sh -n "$script" 2>&1)
