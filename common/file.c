@@ -105,6 +105,27 @@ file_replace(int dirfd, const char *name, struct slice data, mode_t mode, struct
 	return file_sync_dir(dirfd, name, e);
 }
 
+/* Who may not read it may have made something in it all the same: then nothing can be done. */
+static int
+sync_parent(char *path, struct err *e)
+{
+	char *slash = strrchr(path, '/');
+	int fd, rc;
+
+	if (slash != NULL)
+		*slash = '\0';
+	fd = open(slash == NULL   ? "."
+		  : slash == path ? "/"
+				  : path,
+	    O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	rc = fd < 0 ? 0 : file_sync_dir(fd, path, e);
+	if (fd >= 0)
+		close(fd);
+	if (slash != NULL)
+		*slash = '/';
+	return rc;
+}
+
 int
 file_mkdirs(const char *path, mode_t mode, struct err *e)
 {
@@ -118,7 +139,9 @@ file_mkdirs(const char *path, mode_t mode, struct err *e)
 		if (end != '/' && end != '\0')
 			continue;
 		*c = '\0';
-		if (mkdir(copy, mode) < 0 && errno != EEXIST)
+		if (mkdir(copy, mode) == 0)
+			rc = sync_parent(copy, e);
+		else if (errno != EEXIST)
 			rc = err_errno(e, "create directory %s", copy);
 		*c = end;
 		if (end == '\0' || rc < 0)

@@ -35,7 +35,7 @@ int file_rename_new(int from, const char *old, int to, const char *new);
 /* fsync an open directory. */
 int file_sync_dir(int dirfd, const char *what, struct err *e);
 
-/* mkdir -p with `mode` for what is made. 0 if the directory is there afterwards. */
+/* mkdir -p with `mode` for what is made, durably. 0 if the directory is there afterwards. */
 int file_mkdirs(const char *path, mode_t mode, struct err *e);
 
 #endif

@@ -172,6 +172,22 @@ is_not_it(int errnum)
 	return errnum == ENOENT || errnum == ENXIO || errnum == EISDIR || errnum == ELOOP;
 }
 
+/* The directory's own name too: who made it may have been killed before that was durable. */
+static int
+sync_names(int dirfd, struct archive_job *j)
+{
+	int above, rc;
+
+	if (file_sync_dir(dirfd, buf_str(&j->dir), &j->why) < 0)
+		return -1;
+	above = openat(dirfd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (above < 0)
+		return 0; /* not ours to read, nor to have made something in */
+	rc = file_sync_dir(above, buf_str(&j->dir), &j->why);
+	close(above);
+	return rc;
+}
+
 static int
 write_archive(int dirfd, struct archive_job *j, struct slice body)
 {
@@ -185,7 +201,7 @@ write_archive(int dirfd, struct archive_job *j, struct slice body)
 	}
 	rc = append(fd, j, body);
 	close(fd);
-	if (rc == 0 && new &&file_sync_dir(dirfd, buf_str(&j->dir), &j->why) < 0)
+	if (rc == 0 && new &&sync_names(dirfd, j) < 0)
 		rc = -1;
 	return rc;
 }
@@ -238,7 +254,7 @@ sink_file_written(struct slot *t)
 	ledger_tried(k->all->env.ledger, k->id, &o->tried, NULL);
 	if (j->rc == -2) {
 		log_warn("sink %s: %s: somebody else has moved, replaced or cut it; a new archive "
-		         "is begun",
+			 "is begun",
 		    k->name, j->why.text);
 		slot_prepare(t);
 		return;

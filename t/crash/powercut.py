@@ -14,7 +14,8 @@ built, by four models, and our own recovery is run on it:
 
 What was acknowledged before that point must be there, whole; nothing torn may look whole. Then the
 same for signalpost-uploader: each event is in the spool, or its batch was answered 200 before the
-power went; and an uploader that starts there sends the rest, and its ledger adds up.
+power went and it is in an archive; and an uploader that starts there sends the rest, the archives
+have each event once, and its ledger adds up.
 
 TAP on standard output. builddir and srcdir as in all tests.
 """
@@ -400,7 +401,27 @@ def configure(path, spool, url):
 <spool>
     directory %s
 </spool>
-""" % (url, spool))
+<sink archive>
+    type file
+    directory %s/archive
+    compress none
+    max-size 64k
+</sink>
+""" % (url, spool, spool))
+
+
+def archived(spool):
+    """The ids of all whole lines that a state of the archives has; each counts."""
+    out = []
+    path = os.path.join(spool, "archive")
+    for name in sorted(os.listdir(path)) if os.path.isdir(path) else []:
+        with open(os.path.join(path, name), "rb") as f:
+            for line in f.read().split(b"\n")[:-1]:
+                try:
+                    out += [int(e["event_id"]) for e in json.loads(line)["msys"].values()]
+                except ValueError:
+                    pass  # behind what the ledger counts
+    return out
 
 
 def waits(spool):
@@ -465,10 +486,11 @@ def test_uploader(top, opt, rnd):
         place = os.path.join(top, "s")
         build(state, place)
         there, bad = check(place)
+        kept = set(archived(place))
         shutil.rmtree(place)
         n += 1
         have = {int(x.split()[1]) for x in there if x.startswith("event ")}
-        lost = every - have - done[at]
+        lost = every - have - (done[at] & kept)
         if lost or bad:
             problems[model].append("step %d (%s): lost %s; %s" % (at, " ".join((ops[at][0], *ops[at][1])),
                                                                sorted(lost)[:3], bad[:3]))
@@ -500,11 +522,13 @@ def test_restarts(top, states, every, done):
         r = subprocess.run([SIGNALPOST, "status", "-c", conf, "--json"], capture_output=True, text=True)
         ledger = json.loads(r.stdout)["ledger"] if r.stdout else None
         sums = [s for s in ledger["sinks"]] if ledger else []
-        if not good or every - endpoint.ids() - done[at] or not ledger or not ledger["good"] or any(
+        kept = archived(place)
+        if not good or every - endpoint.ids() - done[at] or sorted(kept) != sorted(every) or not ledger or not ledger["good"] or any(
                 s["made"] != s["uploaded"] + s["waiting"] + s["purged"] + s["rejected"] + s["expired"] for s in sums):
             with open(os.path.join(top, "s-log")) as log:
-                problems.append("step %d, %s: sent all: %s, lost %s, ledger %s\n%s" % (
-                    at, model, good, sorted(every - endpoint.ids() - done[at])[:5], ledger, log.read()[-600:]))
+                problems.append("step %d, %s: sent all: %s, lost %s, %d of %d archived in %d lines, ledger %s\n%s" % (
+                    at, model, good, sorted(every - endpoint.ids() - done[at])[:5], len(set(kept)), len(every),
+                    len(kept), ledger, log.read()[-600:]))
         endpoint.close()
         shutil.rmtree(place)
     ok(not problems, "%d uploaders that start where the power went: all is sent, the ledger adds up" % len(states),
