@@ -10,6 +10,8 @@
     logmail.py check DB FILE              does the collector's database have what FILE wants: one
                                           terminal event of the right kind for each recipient
     logmail.py wait DB FILE SECONDS       the same, until it does; prints what is wrong at the end
+    logmail.py types DB RCPT WANTED SECONDS   types and classes of the recipient's events, as soon as
+                                          they are those
     logmail.py show DB RCPT               the recipient's events, one a line, oldest first
 
 Recipients are KIND-NUMBER-TRY@one.example or @two.example (two next hops):
@@ -259,6 +261,16 @@ def show(db, rcpt):
             print(json.dumps(e, sort_keys=True))
 
 
+def types(db, rcpt, wanted, seconds):
+    end = time.monotonic() + seconds
+    while True:
+        got = " ".join(e["type"] + ("/" + e["bounce_class"] if "bounce_class" in e else "")
+                       for e in events(db) if e.get("rcpt_to") == rcpt)
+        if got == wanted or time.monotonic() > end:
+            return got
+        time.sleep(0.1)
+
+
 def main(argv):
     if argv[1] == "sink":
         asyncio.run(sink(int(argv[2])))
@@ -268,6 +280,8 @@ def main(argv):
         return report(*check(argv[2], argv[3]))
     elif argv[1] == "wait":
         return wait(argv[2], argv[3], float(argv[4]))
+    elif argv[1] == "types":
+        print(types(argv[2], argv[3], argv[4], float(argv[5])))
     elif argv[1] == "show":
         show(argv[2], argv[3])
     return 0
