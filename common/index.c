@@ -1,7 +1,9 @@
 #include "common/index.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/index_private.h"
@@ -153,13 +155,17 @@ prepare(struct index *ix, struct err *e)
 		if (index_number(ix, "SELECT count(*) FROM sqlite_master", &id, e) < 0)
 			return -1;
 		if (id > 0)
-			return err_set(e, "index: the file is some other program's");
+			return err_set(e, "index: the file is some other program's: move it away, "
+			                  "or name another one "
+					  "with `index` in <mail-log>");
 		if (index_run(ix, "BEGIN IMMEDIATE", e) < 0 || index_run(ix, schema, e) < 0 ||
 		    index_run(ix, "PRAGMA application_id = 1397770545", e) < 0 ||
 		    index_run(ix, "COMMIT", e) < 0)
 			return -1;
 	} else if (id != APPLICATION_ID) {
-		return err_set(e, "index: the file is some other program's");
+		return err_set(e,
+		    "index: the file is some other program's: move it away, or name another one "
+		    "with `index` in <mail-log>");
 	}
 	if (index_run(ix, name_schema, e) < 0)
 		return -1;
@@ -177,16 +183,54 @@ prepare(struct index *ix, struct err *e)
 static int
 make_file(const char *path, struct err *e)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, SPOOL_FILE_MODE);
+	int fd =
+	    open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, SPOOL_FILE_MODE);
+	struct stat st;
+	bool regular;
 
 	if (fd < 0)
 		return err_errno(e, "%s", path);
+	regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 	close(fd);
-	return 0;
+	return regular ? 0 : err_set(e, "%s: not a regular file", path);
 }
 
-struct index *
-index_open(const char *path, struct err *e)
+static bool
+is_damaged(const struct index *ix)
+{
+	int code = ix->db == NULL ? SQLITE_OK : sqlite3_errcode(ix->db) & 0xff;
+
+	return code == SQLITE_CORRUPT || code == SQLITE_NOTADB;
+}
+
+/* PATH and PATH-wal become PATH.damaged and PATH.damaged-wal. */
+static int
+set_aside(const char *path, struct err *e)
+{
+	static const char *const ends[] = { "", "-wal" };
+	struct buf from, to;
+	int rc = 0;
+
+	buf_init(&from, BUF_NO_LIMIT);
+	buf_init(&to, BUF_NO_LIMIT);
+	for (size_t i = 0; i < COUNT(ends) && rc == 0; i++) {
+		buf_clear(&from);
+		buf_clear(&to);
+		buf_printf(&from, "%s%s", path, ends[i]);
+		buf_printf(&to, "%s" INDEX_DAMAGED "%s", path, ends[i]);
+		if (rename(buf_str(&from), buf_str(&to)) < 0 && errno != ENOENT)
+			rc = err_errno(e, "rename %s", buf_str(&from));
+	}
+	buf_clear(&from);
+	buf_printf(&from, "%s-shm", path);
+	unlink(buf_str(&from));
+	buf_free(&from);
+	buf_free(&to);
+	return rc;
+}
+
+static struct index *
+try_open(const char *path, bool *damaged, struct err *e)
 {
 	struct index *ix = xcalloc(1, sizeof(*ix));
 	struct err why;
@@ -219,10 +263,32 @@ index_open(const char *path, struct err *e)
 			err_text(e, 0, "%s: %s", path, sqlite3_errmsg(ix->db));
 		else
 			err_text(e, 0, "%s: %s", path, why.text);
+		*damaged = is_damaged(ix);
 		index_close(ix);
 		return NULL;
 	}
 	return ix;
+}
+
+struct index *
+index_open(const char *path, struct err *e)
+{
+	bool damaged;
+
+	return try_open(path, &damaged, e);
+}
+
+struct index *
+index_open_anew(const char *path, struct err *why, struct err *e)
+{
+	bool damaged = false;
+	struct index *ix = try_open(path, &damaged, e);
+
+	why->text[0] = '\0';
+	if (ix != NULL || !damaged)
+		return ix;
+	*why = *e;
+	return set_aside(path, e) < 0 ? NULL : try_open(path, &damaged, e);
 }
 
 struct index *
@@ -238,7 +304,7 @@ index_open_reader(const char *path, bool *missing, struct err *e)
 	    sqlite3_busy_timeout(ix->db, BUSY_TIMEOUT_MS) == SQLITE_OK &&
 	    index_number(ix, "PRAGMA application_id", &id, &why) == 0 && id == APPLICATION_ID)
 		return ix;
-	if (id != 0)
+	if (id != 0 || (ix->db != NULL && sqlite3_errcode(ix->db) == SQLITE_OK))
 		err_text(e, 0, "%s: the file is some other program's", path);
 	else
 		err_text(

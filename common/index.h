@@ -29,6 +29,7 @@
 
 struct index;
 
+#define INDEX_DAMAGED ".damaged"
 #define INDEX_FIRST INT64_MIN /* before all ids */
 
 struct index_message {
@@ -44,6 +45,12 @@ struct index_message {
 
 /* Open or make the file (mode SPOOL_FILE_MODE) and its tables. NULL and *e. */
 struct index *index_open(const char *path, struct err *e);
+/*
+ * The same, but a file that is damaged is kept as PATH.damaged, and a new one begun: *why says
+ * what was wrong then, and is empty otherwise.
+ */
+struct index *index_open_anew(const char *path, struct err *why, struct err *e);
+
 /*
  * To look at it beside the process that writes: index_pending() and index_unknown() only. NULL
  * and *e; *missing: there is no such file.

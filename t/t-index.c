@@ -2,6 +2,7 @@
 
 #include <sqlite3.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 #include "common/hash.h"
 #include "common/ids.h"
@@ -315,7 +316,10 @@ small_things(struct index *ix)
 static void
 refused(void)
 {
-	char other[SPOOLDIR_SIZE + 20];
+	char other[SPOOLDIR_SIZE + 20], aside[SPOOLDIR_SIZE + 40];
+	struct index *ix;
+	struct err why;
+	bool missing;
 	sqlite3 *db;
 	FILE *f;
 
@@ -325,13 +329,30 @@ refused(void)
 	fclose(f);
 	ok(index_open(other, &e) == NULL && strstr(e.text, "file is not a database") != NULL, "%s",
 	    e.text);
+	ix = index_open_anew(other, &why, &e);
+	snprintf(aside, sizeof(aside), "%s" INDEX_DAMAGED, other);
+	ok(ix != NULL && strstr(why.text, "file is not a database") != NULL &&
+		access(aside, F_OK) == 0,
+	    "what is damaged is set aside: %s", ix == NULL ? e.text : why.text);
+	index_close(ix);
+	ix = index_open_anew(other, &why, &e);
+	ok(ix != NULL && why.text[0] == '\0', "and the new one is good");
+	index_close(ix);
+	snprintf(other, sizeof(other), "%s/fifo", dir);
+	ok(mkfifo(other, 0600) == 0 && index_open_anew(other, &why, &e) == NULL &&
+		strstr(e.text, "not a regular file") != NULL,
+	    "%s", e.text);
 	snprintf(other, sizeof(other), "%s/other.db", dir);
 	ok(sqlite3_open(other, &db) == SQLITE_OK &&
 		sqlite3_exec(db, "CREATE TABLE x (y)", NULL, NULL, NULL) == SQLITE_OK,
 	    "another program's database");
 	sqlite3_close(db);
-	ok(index_open(other, &e) == NULL && strstr(e.text, "some other program's") != NULL, "%s",
-	    e.text);
+	ok(index_open_anew(other, &why, &e) == NULL &&
+		strstr(e.text, "some other program's: move it away") != NULL,
+	    "%s", e.text);
+	ok(index_open_reader(other, &missing, &e) == NULL &&
+		strstr(e.text, "some other program's") != NULL,
+	    "%s", e.text);
 	snprintf(other, sizeof(other), "%s/no/where.db", dir);
 	ok(index_open(other, &e) == NULL && strstr(e.text, "No such file") != NULL, "%s", e.text);
 }

@@ -35,13 +35,19 @@ open_index(const struct conf *conf, const struct spool *sp, struct err *e)
 {
 	struct index *ix;
 	struct buf path;
+	struct err why;
 
 	buf_init(&path, BUF_NO_LIMIT);
 	if (conf->mail_log.index != NULL)
 		buf_adds(&path, conf->mail_log.index);
 	else
 		buf_printf(&path, "%s/index.db", spool_dir(sp));
-	ix = index_open(buf_str(&path), e);
+	ix = index_open_anew(buf_str(&path), &why, e);
+	if (ix != NULL && why.text[0] != '\0')
+		log_error("%s: kept as %s" INDEX_DAMAGED
+			  ", and a new one is begun: of messages that "
+			  "were uploaded before, no delivery or bounce will be known",
+		    why.text, buf_str(&path));
 	buf_free(&path);
 	return ix;
 }
