@@ -96,7 +96,6 @@ seconds_ms(struct slice v)
 static void
 set_other_id(struct maillog_line *m, struct slice marker)
 {
-	const char *end = m->reply.p + m->reply.len;
 	struct slice rest = m->reply;
 	size_t at, n = 0;
 
@@ -105,7 +104,7 @@ set_other_id(struct maillog_line *m, struct slice marker)
 		rest = slice_skip(rest, at + marker.len);
 	if (rest.len == m->reply.len)
 		return;
-	while (rest.p + n < end && ascii_is_alnum(rest.p[n]))
+	while (n < rest.len && ascii_is_alnum(rest.p[n]))
 		n++;
 	if (postfix_queue_id(slice_head(rest, n)))
 		m->other_id = slice_head(rest, n);
