@@ -76,13 +76,16 @@ problem(struct doctor *d, const char *what, const char *remedy, const char *fmt,
 	d->problems++;
 }
 
-/* A file or directory that a daemon needs. */
+#define OWNED 0x100 /* to be read by its owner alone: no group may, so that the user has to be it  \
+	             */
+
+/* A file or directory that a daemon needs; mode as for access(2), and OWNED. */
 static void
 check_access(struct doctor *d, const char *what, const char *user, const char *path, int mode)
 {
 	const char *who = user != NULL && *user != '\0' ? user : "root";
 	char remedy[512];
-	int why = as_user_access(user, path, mode);
+	int why = as_user_access(user, path, mode & ~OWNED);
 
 	if (why == 0) {
 		good(what, "%s, for %s", path, who);
@@ -94,7 +97,7 @@ check_access(struct doctor *d, const char *what, const char *user, const char *p
 		snprintf(remedy, sizeof(remedy), "ls -ld %s", path);
 		problem(d, what, remedy, "%s: there is no such file", path);
 	} else {
-		if ((mode & W_OK) != 0)
+		if ((mode & (W_OK | OWNED)) != 0)
 			snprintf(remedy, sizeof(remedy), "chown %s %s", who, path);
 		else
 			snprintf(remedy, sizeof(remedy), "chgrp %s %s && chmod g+r%s %s",
@@ -205,11 +208,11 @@ check_keys(struct doctor *d)
 		problem(d, "DKIM keys", "signalpost testkey", "%s", e.text);
 	signing_keys_free(keys);
 	for (size_t i = 0; i < c->keys.n; i++)
-		check_access(d, "DKIM key", c->milter.user, c->keys.v[i].file, R_OK);
+		check_access(d, "DKIM key", c->milter.user, c->keys.v[i].file, R_OK | OWNED);
 	for (size_t i = 0; i < c->n_vmtas; i++)
 		for (size_t k = 0; k < c->vmtas[i]->keys.n; k++)
-			check_access(
-			    d, "DKIM key", c->milter.user, c->vmtas[i]->keys.v[k].file, R_OK);
+			check_access(d, "DKIM key", c->milter.user, c->vmtas[i]->keys.v[k].file,
+			    R_OK | OWNED);
 	if (c->keys.n == 0 && c->n_vmtas == 0)
 		unknown("DKIM keys", "no domain-key: nothing is signed");
 	ring = token_ring_open(c->token_keys.directory, &e);

@@ -72,6 +72,13 @@ ill "a key that the collector does not take" "does not take the api-key (401)
 	api-key in <signals>"
 sed -i 's/^    api-key 1/    api-key 0/' "$conf"
 
+# A DKIM key that its group may read is refused, so that group rights are no remedy.
+sed 's/user ""/user nobody/' "$conf" >"$D/nobody.conf"
+chmod 600 "$D/key.pem"
+out=$("$signalpost" doctor --postfix "$etc" -c "$D/nobody.conf" 2>&1)
+has "a DKIM key of another user" "$out" "problem: DKIM key: $D/key.pem: Permission denied, for nobody
+	chown nobody $D/key.pem"
+
 # ---- sendmail: its configuration, and its way to the socket ----
 
 mail=$D/mail
