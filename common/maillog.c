@@ -125,7 +125,7 @@ static void
 dropped_line(struct maillog_line *m)
 {
 	static const char *const forms[] = { "Suppressed ", "messages lost", "imuxsock lost ",
-		"begin to drop messages", "Missed " };
+		"begin to drop messages", "begins to drop messages", "Missed " };
 	bool found = false;
 
 	for (size_t i = 0; i < COUNT(forms); i++)
@@ -150,9 +150,28 @@ is_sendmail(struct slice tag)
 static bool
 is_logger(struct slice tag)
 {
-	return slice_eq(tag, SLICE_LIT("rsyslogd")) ||
+	return slice_starts(tag, SLICE_LIT("rsyslogd")) ||
 	       slice_eq(tag, SLICE_LIT("systemd-journald")) ||
 	       slice_eq(tag, SLICE_LIT("systemd-journal"));
+}
+
+/* "message repeated 3 times: [ text]": rsyslog's word for the same line again. */
+static void
+take_repeats(struct maillog_line *m)
+{
+	static const struct slice begin = SLICE_LIT("message repeated ");
+	static const struct slice then = SLICE_LIT("times: [ ");
+	struct slice rest = slice_skip(m->text, begin.len), n;
+	uint64_t times;
+
+	if (!slice_starts(m->text, begin) || m->text.p[m->text.len - 1] != ']')
+		return;
+	n = slice_cut(&rest, ' ');
+	if (!slice_starts(rest, then) || !slice_uint(n, UINT32_MAX, &times))
+		return;
+	m->times = times < MAILLOG_TIMES_MAX ? (unsigned)times : MAILLOG_TIMES_MAX;
+	m->text = slice_skip(rest, then.len);
+	m->text.len -= m->text.len > 0;
 }
 
 enum maillog_kind
@@ -162,7 +181,10 @@ maillog_parse_text(
 	const char *slash = tag.len == 0 ? NULL : memrchr(tag.p, '/', tag.len);
 	const struct maillog_service *s;
 
-	*m = (struct maillog_line){ .tag = tag, .instance = tag, .text = text, .delay_ms = -1 };
+	*m = (struct maillog_line){
+		.tag = tag, .instance = tag, .text = text, .times = 1, .delay_ms = -1
+	};
+	take_repeats(m);
 	if (slash != NULL) {
 		m->instance.len = (size_t)(slash - tag.p);
 		m->service = slice_skip(tag, m->instance.len + 1);

@@ -43,7 +43,8 @@ enum maillog_via {
 	MAILLOG_NOWHERE  /* the queue manager answered, nobody was called */
 };
 
-#define MAILLOG_NO_TIME INT64_MIN
+#define MAILLOG_NO_TIME   INT64_MIN
+#define MAILLOG_TIMES_MAX 1000
 
 struct maillog_line {
 	enum maillog_kind kind;
@@ -55,6 +56,7 @@ struct maillog_line {
 	struct slice service;  /* "smtpd"; empty for sendmail */
 	struct slice queue_id; /* may be empty */
 	struct slice text;     /* all behind "tag[pid]: " */
+	unsigned times;        /* how often the logger had the line: 1, or what it says */
 	/* The queue id under which it goes on, or empty: "queued as ID" of who took it, "forwarded
 	 * as ID" of an alias; of a start: under which it was before, "orig_id=ID" */
 	struct slice other_id;

@@ -56,7 +56,29 @@ is_date(int64_t year, int month, int day)
 	       (month != 2 || day < 29 || is_leap(year));
 }
 
-/* RFC 3339: "2026-11-22T06:43:42.442921+00:00", or Z. */
+/* Behind the seconds: ".442921" as microseconds; *at moves. */
+static int64_t
+fraction(struct slice s, size_t *at)
+{
+	int64_t us = 0, unit = 1000000;
+
+	if (*at < s.len && s.p[*at] == '.')
+		for (++*at; *at < s.len && ascii_is_digit(s.p[*at]); ++*at)
+			us += (s.p[*at] - '0') * (unit /= 10);
+	return us;
+}
+
+/* "2026-11-22T06:43:42.442921" and nothing behind it: which zone it is of is not said. */
+static bool
+is_zoneless(struct slice s)
+{
+	size_t at = 19;
+
+	fraction(s, &at);
+	return at == s.len;
+}
+
+/* RFC 3339: "2026-11-22T06:43:42.442921+00:00", or Z; journalctl has +0000. */
 static int64_t
 iso_time(struct slice s)
 {
@@ -64,18 +86,17 @@ iso_time(struct slice s)
 	    day = digits(s.p + 8, 2, 31);
 	int hour = digits(s.p + 11, 2, 23), minute = digits(s.p + 14, 2, 59);
 	int second = digits(s.p + 17, 2, 60), zone_h, zone_m;
-	int64_t us = 0, unit = 1000000, offset = 0;
-	size_t i = 19;
+	int64_t us, offset = 0;
+	size_t i = 19, colon;
 
 	if (year < 0 || hour < 0 || minute < 0 || second < 0 || s.p[7] != '-' || s.p[13] != ':' ||
 	    s.p[16] != ':' || !is_date(year, month, day))
 		return MAILLOG_NO_TIME;
-	if (i < s.len && s.p[i] == '.')
-		for (i++; i < s.len && ascii_is_digit(s.p[i]); i++)
-			us += (s.p[i] - '0') * (unit /= 10);
-	if (i + 6 == s.len && (s.p[i] == '+' || s.p[i] == '-') && s.p[i + 3] == ':') {
+	us = fraction(s, &i);
+	colon = i + 3 < s.len && s.p[i + 3] == ':';
+	if (i + 5 + colon == s.len && (s.p[i] == '+' || s.p[i] == '-')) {
 		zone_h = digits(s.p + i + 1, 2, 23);
-		zone_m = digits(s.p + i + 4, 2, 59);
+		zone_m = digits(s.p + i + 3 + colon, 2, 59);
 		if (zone_h < 0 || zone_m < 0)
 			return MAILLOG_NO_TIME;
 		offset = (zone_h * 3600 + zone_m * 60) * (s.p[i] == '-' ? -1 : 1);
@@ -164,35 +185,60 @@ minute_start(const struct maillog_clock *c, const char *p, int64_t now_s)
 	return MAILLOG_NO_TIME;
 }
 
+/* Of "2026-11-22T06:43" */
+static int64_t
+iso_minute_start(const struct maillog_clock *c, const char *p, int64_t now_s)
+{
+	int year = digits(p, 4, 9999), month = digits(p + 5, 2, 12), day = digits(p + 8, 2, 31);
+	int hour = digits(p + 11, 2, 23), minute = digits(p + 14, 2, 59);
+	int64_t both[2];
+
+	if (year < 0 || hour < 0 || minute < 0 || p[7] != '-' || p[13] != ':' || p[16] != ':' ||
+	    !is_date(year, month, day))
+		return MAILLOG_NO_TIME;
+	if (c->zone == MAILLOG_ZONE_FIXED)
+		return days_of(year, month, day) * DAY_S + hour * 3600 + minute * 60 - c->offset_s;
+	local_minutes(year, month, day, hour, minute, both);
+	return choose(both, c, now_s);
+}
+
 int64_t
 maillog_time(struct maillog_clock *c, struct slice stamp, int64_t now_s)
 {
+	int64_t (*start)(const struct maillog_clock *c, const char *p, int64_t now_s);
+	bool iso = stamp.len >= 19 && ascii_is_digit(stamp.p[0]);
+	const char *p = stamp.p;
 	int second;
 	int64_t t;
 
-	if (stamp.len >= 20 && ascii_is_digit(stamp.p[0])) {
+	if (iso && !is_zoneless(stamp)) {
 		t = iso_time(stamp);
 	} else {
-		if (stamp.len != 15)
+		size_t at = 19;
+
+		if (!iso && stamp.len != 15)
 			return MAILLOG_NO_TIME;
-		second = digits(stamp.p + 13, 2, 60);
+		start = iso ? iso_minute_start : minute_start;
+		second = digits(p + (iso ? 17 : 13), 2, 60);
 		/* Many lines have the same minute; local time is slow to convert. */
-		if (memcmp(c->minute, stamp.p, 12) != 0 || now_s - c->seen_s > 600 ||
+		if (memcmp(c->minute, iso ? p + 4 : p, 12) != 0 || now_s - c->seen_s > 600 ||
 		    c->seen_s > now_s) {
-			c->minute_s = minute_start(c, stamp.p, now_s);
+			c->minute_s = start(c, p, now_s);
 			c->seen_s = now_s;
-			memcpy(c->minute, stamp.p, 12);
+			memcpy(c->minute, iso ? p + 4 : p, 12);
 		}
 		if (second < 0 || c->minute_s == MAILLOG_NO_TIME)
 			return MAILLOG_NO_TIME;
 		t = (c->minute_s + second) * 1000000;
 		/* The same minute again, an hour later. */
 		if (c->last_us != MAILLOG_NO_TIME && t < c->last_us - 120000000) {
-			c->minute_s = minute_start(c, stamp.p, now_s);
+			c->minute_s = start(c, p, now_s);
 			if (c->minute_s == MAILLOG_NO_TIME)
 				return MAILLOG_NO_TIME;
 			t = (c->minute_s + second) * 1000000;
 		}
+		if (iso)
+			t += fraction(stamp, &at);
 	}
 	if (t != MAILLOG_NO_TIME)
 		c->last_us = t;

@@ -75,6 +75,9 @@ static const struct {
 	{ "Nov 22 06:25:58 h rsyslogd: imjournal: 77 messages lost due to rate-limiting (20000 "
 	  "allowed)",
 	    MAILLOG_DROPPED, "" },
+	{ "Nov 22 06:25:58 h rsyslogd-2177: imuxsock begins to drop messages from pid 12203 due to "
+	  "rate-limiting",
+	    MAILLOG_DROPPED, "" },
 	{ "Nov 22 06:25:58 h rsyslogd: action resumed", MAILLOG_OTHER, "" },
 	{ "", MAILLOG_OTHER, "" },
 	{ "Nov 22 06:25:58", MAILLOG_OTHER, "" },
@@ -110,6 +113,14 @@ static const struct {
 	    "2001:db8::7" },
 	{ PF("smtpd[1]: warning: x[192.0.2.1]: SASL LOGIN authentication failed: "), "192.0.2.1" },
 	/* The client names mechanism and user. */
+	{ PF("smtpd[1]: message repeated 3 times: [ warning: x[192.0.2.1]: SASL LOGIN "
+	     "authentication failed: UGFzc3dvcmQ6]"),
+	    "192.0.2.1" },
+	{ PF("smtpd[1]: message repeated 3 times: [ ]"), NULL },
+	{ PF("smtpd[1]: message repeated 3 times: [ "), NULL },
+	{ PF("smtpd[1]: message repeated x times: [ warning: x[192.0.2.1]: SASL LOGIN "
+	     "authentication failed: UGFzc3dvcmQ6]"),
+	    NULL },
 	{ PF("smtpd[1]: warning: x[192.0.2.1]: SASL [198.51.100.1]: authentication failed: no, "
 	     "sasl_username=y[198.51.100.2]: SASL PLAIN authentication failed: "),
 	    "192.0.2.1" },
@@ -154,8 +165,8 @@ test_auth_failures(void)
 		const char *want = auth_failures[i].ip;
 
 		maillog_parse(slice_str(auth_failures[i].line), MAILLOG_ANY, &m);
-		ok((m.kind == MAILLOG_AUTH_FAILURE) == (want != NULL) && is(m.ip, want),
-		    "%s: %.*s", auth_failures[i].line, SLICE_FMT(m.ip));
+		ok((m.kind == MAILLOG_AUTH_FAILURE) == (want != NULL) && is(m.ip, want), "%s: %.*s",
+		    auth_failures[i].line, SLICE_FMT(m.ip));
 	}
 	maillog_parse(slice_str(auth_failures[0].line), MAILLOG_SENDMAIL, &m);
 	ok(m.kind == MAILLOG_OTHER, "the other MTA's do not count");
@@ -361,8 +372,15 @@ test_iso(void)
 		{ "2026-11-22T06:43:42.5Z", 500000 },
 		{ "2026-11-22T07:43:42+01:00", 0 },
 		{ "2026-11-22T01:13:42.000001-05:30", 1 },
-		{ "2026-11-22T06:43:42.442921", -1 },
-		{ "2026-11-22T06:43:42+0000", -1 },
+		{ "2026-11-22T06:43:42+0000", 0 },
+		{ "2026-11-22T07:13:42.5+0030", 500000 },
+		{ "2026-11-22T06:43:42+00", -1 },
+		{ "2026-11-22T06:43:42+00000", -1 },
+		{ "2026-11-22T06:43:42 ", -1 },
+		{ "2026-11-22T07:43:42.442921", 442921 }, /* an hour east */
+		{ "2026-11-22T07:43:42", 0 },
+		{ "2026-13-22T07:43:42", -1 },
+		{ "2026-11-22T07:4x:42", -1 },
 		{ "2026-02-29T06:43:42Z", -1 },
 		{ "2026-13-22T06:43:42Z", -1 },
 		{ "2026-11-22T24:43:42Z", -1 },
@@ -376,7 +394,7 @@ test_iso(void)
 		struct maillog_clock c;
 		int64_t t;
 
-		maillog_clock_init(&c, MAILLOG_ZONE_LOCAL, 0);
+		maillog_clock_init(&c, MAILLOG_ZONE_FIXED, 3600);
 		t = maillog_time(&c, slice_str(rows[i].stamp), base);
 		ok(rows[i].us < 0 ? t == MAILLOG_NO_TIME : t == base * 1000000 + rows[i].us,
 		    "%s: %lld", rows[i].stamp, (long long)t);
@@ -459,6 +477,9 @@ test_local(void)
 	static const int autumn_after[] = { 0, 10, 1810, 1780, 3609, 3610, 3620, 5410, 7210 };
 	static const char *const spring[] = { "Mar 29 01:59:59", "Mar 29 03:00:00" };
 	static const int spring_after[] = { 0, 1 };
+	static const char *const zoneless[] = { "2026-10-25T01:59:50", "2026-10-25T02:00:00",
+		"2026-10-25T02:59:59", "2026-10-25T02:00:00", "2026-10-25T03:00:00" };
+	static const int zoneless_after[] = { 0, 10, 3609, 3610, 7210 };
 	static const char *const live[] = { "Oct 25 02:30:00" };
 	static const int zero[] = { 0 };
 
@@ -466,6 +487,8 @@ test_local(void)
 	    BERLIN, utc(2027, 1, 1, 0, 0, 0), utc(2026, 12, 31, 22, 59, 59), year, year_after, 3);
 	series(BERLIN, utc(2026, 10, 25, 5, 0, 0), utc(2026, 10, 24, 23, 59, 50), autumn,
 	    autumn_after, 9);
+	series(BERLIN, utc(2026, 10, 25, 5, 0, 0), utc(2026, 10, 24, 23, 59, 50), zoneless,
+	    zoneless_after, 5);
 	series(BERLIN, utc(2026, 3, 29, 5, 0, 0), utc(2026, 3, 29, 0, 59, 59), spring, spring_after,
 	    2);
 	/* Without a line before: whatever can have been. */

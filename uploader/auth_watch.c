@@ -251,9 +251,9 @@ count(struct auth_watch *w, const struct maillog_line *m, int64_t at_us)
 
 	if (at_us == MAILLOG_NO_TIME || !auth_client_parse(m->ip, &client))
 		return;
-	for (size_t i = 0; i < w->n_windows; i++)
-		if (auth_failures_add(
-			w->failures, &client, (uint32_t)w->windows[i], at_us / 1000000, now_s))
+	for (size_t i = 0; i < w->n_windows * m->times; i++)
+		if (auth_failures_add(w->failures, &client, (uint32_t)w->windows[i % w->n_windows],
+			at_us / 1000000, now_s))
 			w->counted = true;
 }
 
