@@ -616,8 +616,9 @@ def t_backlog():
 def t_empty_and_bad():
     e = Endpoint()
     u = Uploader(e.url(), start=False)
-    u.put("")
-    u.put("\n\n")
+    for name in (u.put(""), u.put("\n\n")):
+        os.utime(os.path.join(u.events, name), (1, 1))
+    copied = u.put("")
     good = u.put("good\n")
     d = "sp1-%016X.json" % 1
     os.mkdir(os.path.join(u.events, d))
@@ -634,8 +635,12 @@ def t_empty_and_bad():
     ok(u.says("Transferred %s" % good), "the good one passes", u.text())
     ok(u.says("(?s)Discovered 0 files.*Discovered 0 files"), "intervals later", u.text())
     ok(e.texts() == ["good\n"], "nothing else was sent, and no empty batch", e.texts())
-    ok(set(u.left()) <= {"notes.txt", "sp1-abc.json"},
+    ok(copied in u.left(), "an empty one that is young is not removed", u.left())
+    ok(set(u.left()) <= {"notes.txt", "sp1-abc.json", copied},
        "the empty ones are removed, other names stay for some seconds", u.left())
+    with open(os.path.join(u.events, copied), "w") as f:
+        f.write(events("copied\n"))
+    ok(u.says("Transferred %s" % copied), "one that somebody was copying there is waited for", u.text())
     for name in ("notes.txt", "sp1-abc.json"):
         if name in u.left():
             os.utime(os.path.join(u.events, name), (1, 1))

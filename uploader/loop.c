@@ -1,10 +1,12 @@
 #include "uploader/loop.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -26,6 +28,7 @@
 #include "uploader/workers.h"
 
 #define LEARN_GIVE_UP_MS   600000 /* events are worth more than what could be joined to them */
+#define EMPTY_AGE_S        60     /* before a segment without events is removed */
 #define RETRY_MS           2000   /* the ledger can't be written */
 #define CHECK_MS           600000
 #define CHECK_AT_START_MAX 20000 /* segments */
@@ -382,7 +385,12 @@ static void
 empty(void *arg, const char *name)
 {
 	struct loop *l = arg;
+	struct stat st;
 
+	/* Ours come whole, by rename; somebody may be copying one here, and has just begun. */
+	if (fstatat(spool_events_fd(l->sp), name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    clock_wall_s() - st.st_mtim.tv_sec < EMPTY_AGE_S && st.st_mtim.tv_sec <= clock_wall_s())
+		return;
 	if (unlinkat(spool_events_fd(l->sp), name, 0) == 0)
 		log_info("%s holds no events: removed", name);
 	jobs_gone(l->jobs, name);
