@@ -163,8 +163,16 @@ explain_file(struct context *c, const struct conf *conf, const char *name)
 	if (fstat(fileno(in), &st) == 0 && S_ISREG(st.st_mode))
 		c->now_s = st.st_mtime;
 	maillog_clock_init(&c->clock, utc ? MAILLOG_ZONE_FIXED : MAILLOG_ZONE_LOCAL, 0);
-	while ((n = getline(&line, &room, in)) >= 0)
+	while ((n = getline(&line, &room, in)) >= 0) {
+		if (n > 2 && memcmp(line, "\037\213", 2) == 0) {
+			fprintf(stderr,
+			    "signalpost explain: %s: gzip'd: zcat %s | signalpost explain log -\n",
+			    name, name);
+			rc = 1;
+			break;
+		}
 		explain_line(c, slice_trim((struct slice){ line, (size_t)n }));
+	}
 	if (ferror(in)) {
 		fprintf(stderr, "signalpost explain: %s: %s\n", name, strerror(errno));
 		rc = 1;

@@ -195,6 +195,20 @@ explain_mail(struct report_reader *rr, const struct classifier *c, struct report
 }
 
 static int
+read_stdin(struct buf *out, struct err *e)
+{
+	char piece[65536];
+	size_t n;
+
+	buf_clear(out);
+	while (!out->full && (n = fread(piece, 1, sizeof(piece), stdin)) > 0)
+		buf_add(out, (struct slice){ piece, n });
+	if (ferror(stdin))
+		return err_errno(e, "standard input");
+	return out->full ? err_set(e, "standard input: more than %zu bytes", out->max) : 0;
+}
+
+static int
 explain_files(struct report_reader *rr, const struct classifier *c, struct report_auth *ra,
     int argc, char **argv)
 {
@@ -205,7 +219,8 @@ explain_files(struct report_reader *rr, const struct classifier *c, struct repor
 	for (int i = 0; i < argc; i++) {
 		struct err e;
 
-		if (file_read(AT_FDCWD, argv[i], &mail, &e) < 0) {
+		if ((strcmp(argv[i], "-") == 0 ? read_stdin(&mail, &e)
+					       : file_read(AT_FDCWD, argv[i], &mail, &e)) < 0) {
 			fprintf(stderr, "signalpost explain: %s\n", e.text);
 			rc = 1;
 			continue;

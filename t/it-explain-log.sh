@@ -17,6 +17,13 @@ for log in "$src"/t/data/maillog/*.log; do
 done
 is "from standard input" "$("$build/signalpost" explain log - <"$src/t/data/maillog/rsyslog.log" | wc -l | tr -d ' ')" \
 	"$(wc -l <"$src/t/data/maillog/rsyslog.json" | tr -d ' ')"
+gzip -c "$src/t/data/maillog/rsyslog.log" >"$D/log.gz"
+out=$("$build/signalpost" explain log "$D/log.gz" 2>&1)
+is "what is compressed" "$?" 1
+has "is not passed over in silence" "$out" "$D/log.gz: gzip'd: zcat $D/log.gz | signalpost explain log -"
+report=$src/t/data/bounces/mails/gmime-DSN-spam.eml
+is "a report from standard input" "$("$build/signalpost" explain report - <"$report" | sed 's/"file":"[^"]*"//')" \
+	"$("$build/signalpost" explain report "$report" | sed 's/"file":"[^"]*"//')"
 out=$("$build/signalpost" explain log "$D/none" 2>&1)
 is "no such file" "$?" 1
 has "is named" "$out" "$D/none: No such file"
