@@ -281,6 +281,8 @@ dsn_address(struct slice value, struct buf *out)
 			add_utf8(out, c);
 		} else if ((n = xtext_at(s, i, &x)) > 0) {
 			buf_addc(out, x);
+		} else if (s.p[i] == '\0') {
+			n = 1; /* the end of a string in some sender's program */
 		} else if ((unsigned char)s.p[i] < ' ' || s.p[i] == 0x7f) {
 			buf_clear(out);
 			return;

@@ -169,6 +169,11 @@ main(void)
 			addresses[i].value))
 			printf("# %s\n", buf_str(&address));
 	}
+	dsn_address(SLICE_LIT("rfc822; a@b.example\0"), &address);
+	ok(strcmp(buf_str(&address), "a@b.example") == 0, "with the NUL of a string: %s",
+	    buf_str(&address));
+	dsn_address(SLICE_LIT("rfc822; a\001@b.example"), &address);
+	ok(address.len == 0, "with another control: %s", buf_str(&address));
 	buf_free(&address);
 	for (size_t i = 0; i < COUNT(replies); i++) {
 		struct slice text = slice_str(replies[i].text), status = dsn_find_status(text);
