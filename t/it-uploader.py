@@ -1230,6 +1230,38 @@ def t_archive_trouble():
     u.stop()
 
 
+def t_hanging():
+    """Archives on a file system that does not answer: the others go on, and a stop is a stop."""
+    faults = os.path.abspath(os.path.join(BUILD, "t/crash/faults.so"))
+    if not os.path.exists(faults):
+        ok(True, "a file system that hangs # SKIP no faults.so: built with a sanitizer")
+        return
+    e = Endpoint()
+    u = Uploader(e.url(), start=False, blocks="".join(
+        "<sink far%d>\n  type file\n  directory @DIR@/nfs/%d\n  compress none\n</sink>\n" % (i, i) for i in range(8)))
+    nfs, flag = os.path.join(u.dir, "nfs"), os.path.join(u.dir, "hangs")
+    for i in range(8):
+        os.makedirs(os.path.join(nfs, str(i)))
+    open(flag, "w").close()
+    u.env.update(LD_PRELOAD=faults, FAULT_DIR=os.path.realpath(nfs), FAULT_OPS="sync", FAULT_ERRNO="HANG",
+                 FAULT_ONE_IN="1", FAULT_WHILE=flag)
+    u.start()
+    for i in range(20):
+        u.put("a%d\n" % i)
+    ok(wait(lambda: len(e.seen) == 20, 20), "eight archives hang: the endpoint gets all", (len(e.seen), u.text()))
+    ok(wait(lambda: u.fates(0)["signals"][:3] == (20, 20, 0)), "and it counts", u.fates(0))
+    u.proc.send_signal(signal.SIGTERM)
+    ok(u.proc.wait(30) == 0 and "does not answer: ended without it" in u.text(), "a stop does not wait for them", u.text())
+    os.unlink(flag)
+    u.start()
+    ok(u.empty(20) and set(u.fates().values()) == {(20, 20, 0, 0, 0, 0)}, "later all is archived", u.fates())
+    ok(all(len(t.splitlines()) == 20 for i in range(8) for t in [open(os.path.join(nfs, str(i), n)).read() for n in
+                                                                   os.listdir(os.path.join(nfs, str(i)))]), "each event once")
+    ok(len(e.seen) == 20, "nothing is sent twice")
+    u.stop()
+    e.close()
+
+
 def t_limits():
     """ulimit: what can't be had is an error that passes, and no end."""
     rows = (  # what is limited, to how much, what is said

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -207,7 +208,11 @@ loop_close(struct loop *l)
 {
 	if (l == NULL)
 		return;
-	workers_close(l->workers);
+	/* The ledger has what is known; what hangs must not find its memory gone. */
+	if (!workers_close(l->workers)) {
+		log_warn("a sink's file system does not answer: ended without it");
+		_exit(l->again ? EX_TEMPFAIL : EX_OK);
+	}
 	jobs_close(l->jobs);
 	confirm_close(l->confirm);
 	upload_close(l->up);

@@ -210,14 +210,27 @@ confirm_sinks(
 	return rc;
 }
 
+/* A file system may hang; with a thread for each, that is its own sink's trouble. */
+static int
+reserve_threads(struct sinks *s, const struct conf_sink *v, size_t n, struct err *e)
+{
+	unsigned files = 0;
+
+	for (size_t i = 0; i < n; i++)
+		files += v[i].type == CONF_SINK_FILE;
+	return workers_reserve(s->env.workers, files, e);
+}
+
 int
 sinks_configure(struct sinks *s, const struct conf *conf, struct err *e)
 {
 	size_t n;
 	struct conf_sink *v = list_sinks(conf, &n);
 	int64_t *ids = xcalloc(n + 1, sizeof(*ids));
-	int rc = register_sinks(s->env.ledger, v, n, ids, e);
+	int rc = reserve_threads(s, v, n, e);
 
+	if (rc == 0)
+		rc = register_sinks(s->env.ledger, v, n, ids, e);
 	if (rc == 0)
 		rc = confirm_sinks(s, v, n, ids, e);
 	if (rc == 0) {

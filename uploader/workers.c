@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/xalloc.h"
@@ -19,8 +20,8 @@ struct workers {
 	struct queue todo, done; /* under lock, */
 	bool stop;               /* as this */
 	int fd;
-	unsigned n;
-	pthread_t *threads;
+	unsigned n, base;
+	pthread_t threads[WORKERS_MAX];
 };
 
 static void
@@ -67,51 +68,77 @@ work(void *arg)
 	return NULL;
 }
 
+static int
+add_threads(struct workers *w, unsigned n, struct err *e)
+{
+	int rc;
+
+	for (; w->n < n && w->n < WORKERS_MAX; w->n++) {
+		rc = pthread_create(&w->threads[w->n], NULL, work, w);
+		if (rc != 0) {
+			err_text(e, rc, "thread");
+			return -1;
+		}
+	}
+	return 0;
+}
+
 struct workers *
 workers_open(unsigned threads, struct err *e)
 {
 	struct workers *w = xcalloc(1, sizeof(*w));
-	int rc;
 
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->work, NULL);
 	w->todo.end = &w->todo.first;
 	w->done.end = &w->done.first;
-	w->threads = xcalloc(threads, sizeof(*w->threads));
+	w->base = threads;
 	w->fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	if (w->fd < 0) {
+	if (w->fd < 0)
 		err_text(e, errno, "eventfd");
+	if (w->fd < 0 || add_threads(w, threads, e) < 0) {
 		workers_close(w);
 		return NULL;
-	}
-	for (; w->n < threads; w->n++) {
-		rc = pthread_create(&w->threads[w->n], NULL, work, w);
-		if (rc != 0) {
-			err_text(e, rc, "thread");
-			workers_close(w);
-			return NULL;
-		}
 	}
 	return w;
 }
 
-void
+int
+workers_reserve(struct workers *w, unsigned more, struct err *e)
+{
+	return add_threads(w, w->base + more, e);
+}
+
+static bool
+join_all(struct workers *w)
+{
+	struct timespec end;
+
+	clock_gettime(CLOCK_REALTIME, &end);
+	end.tv_sec += WORKERS_END_S;
+	for (unsigned i = 0; i < w->n; i++)
+		if (pthread_timedjoin_np(w->threads[i], NULL, &end) != 0)
+			return false;
+	return true;
+}
+
+bool
 workers_close(struct workers *w)
 {
 	if (w == NULL)
-		return;
+		return true;
 	pthread_mutex_lock(&w->lock);
 	w->stop = true;
 	pthread_cond_broadcast(&w->work);
 	pthread_mutex_unlock(&w->lock);
-	for (unsigned i = 0; i < w->n; i++)
-		pthread_join(w->threads[i], NULL);
+	if (!join_all(w))
+		return false;
 	if (w->fd >= 0)
 		close(w->fd);
 	pthread_cond_destroy(&w->work);
 	pthread_mutex_destroy(&w->lock);
-	free(w->threads);
 	free(w);
+	return true;
 }
 
 void

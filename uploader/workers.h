@@ -8,7 +8,12 @@
 
 #include <stddef.h>
 
+#include <stdbool.h>
+
 #include "common/err.h"
+
+#define WORKERS_END_S 5
+#define WORKERS_MAX   64
 
 struct worker_job {                          /* part of something larger */
 	void (*run)(struct worker_job *job); /* in a worker */
@@ -20,8 +25,13 @@ struct workers;
 
 /* All signals that the program waits for are blocked before. NULL and *e. */
 struct workers *workers_open(unsigned threads, struct err *e);
-/* Waits for jobs that have begun; those that have not are dropped. NULL is fine. */
-void workers_close(struct workers *w);
+/* So many threads more than it was opened with, for jobs that may hang. -1 and *e. */
+int workers_reserve(struct workers *w, unsigned more, struct err *e);
+/*
+ * Waits for jobs that have begun; those that have not are dropped. NULL is fine. False: one has not
+ * come to its end in WORKERS_END_S seconds, and what it works on must stay as it is.
+ */
+bool workers_close(struct workers *w);
 
 void workers_start(struct workers *w, struct worker_job *job);
 int workers_fd(const struct workers *w); /* readable when a job is done */

@@ -3,8 +3,8 @@
  * disk that is full or broken, or in a process that has no descriptors left.
  *
  *	FAULT_DIR	the directory (a real path, without a slash at its end)
- *	FAULT_ERRNO	ENOSPC, EIO, EMFILE, EDQUOT
- *	FAULT_OPS	of: write sync open rename unlink truncate, with commas
+ *	FAULT_ERRNO	ENOSPC, EIO, EMFILE, EDQUOT, or HANG: it comes to no end as long as
+ *FAULT_WHILE is there FAULT_OPS	of: write sync open rename unlink truncate, with commas
  *	FAULT_ONE_IN	on average so many calls have one that fails
  *	FAULT_SEED	a number
  *	FAULT_WHILE	only while this file is there
@@ -50,12 +50,15 @@ read_ops(const char *text)
 	return out;
 }
 
+#define HANGS (-1) /* until FAULT_WHILE is gone */
+
 static int
 read_error(const char *text)
 {
 	return strcmp(text, "ENOSPC") == 0   ? ENOSPC
 	       : strcmp(text, "EDQUOT") == 0 ? EDQUOT
 	       : strcmp(text, "EMFILE") == 0 ? EMFILE
+	       : strcmp(text, "HANG") == 0   ? HANGS
 	                                     : EIO;
 }
 
@@ -123,6 +126,12 @@ fails(unsigned op, int fd)
 		return false;
 	}
 	if (next() / 7 % one_in != 0) {
+		errno = saved;
+		return false;
+	}
+	if (error == HANGS) {
+		while (while_there != NULL && access(while_there, F_OK) == 0)
+			usleep(10000);
 		errno = saved;
 		return false;
 	}
