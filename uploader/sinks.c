@@ -344,8 +344,8 @@ watch_age(struct sink *k)
 		    ages[k->age_told - 1].text);
 	else
 		log_warn("sink %s: the oldest event that waits is older than %s hours; it is not "
-			 "sent any more when it is %lld minutes old",
-		    k->name, ages[k->age_told - 1].text, (long long)k->conf.max_event_age_s / 60);
+			 "sent any more when it is %.4g hours old",
+		    k->name, ages[k->age_told - 1].text, (double)k->conf.max_event_age_s / 3600);
 }
 
 void
