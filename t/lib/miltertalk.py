@@ -41,8 +41,8 @@ def main():
     m = Milter(sys.argv[1])
     m.send(b"O", struct.pack("!III", 6, 0x1ff, 0x1fffff))
     m.answer()
-    m.send(b"D", b"C" + b"{daemon_addr}\0127.0.0.1\0{daemon_port}\0" + b"25\0")
-    m.ask(b"C", b"client.example\0" + b"4" + struct.pack("!H", 40000) + b"127.0.0.1\0")
+    m.send(b"D", b"C{daemon_addr}\x00127.0.0.1\x00{daemon_port}\x0025\x00")
+    m.ask(b"C", b"client.example\0" + b"4" + struct.pack("!H", 40000) + b"127.0.0.1\x00")
     m.send(b"H", b"client.example\0")  # the milter asked not to answer, as for headers and body
     m.send(b"D", b"M" + b"i\0TESTQUEUEID\0")
     m.ask(b"M", b"<" + sys.argv[2].encode() + b">\0")
