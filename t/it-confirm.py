@@ -289,10 +289,44 @@ def t_window():
     e.close()
     e = Endpoint()
     e.says = lambda batch: SYSTEM
-    u = Uploader(e.url(), window="12s" if SLOW < 2 else "24s").start()  # it ends between two resends
+    u = Uploader(e.url(), window="2s").start()
     name = u.put(line(2))
     ok(u.empty() and name[:-5] + ".signals.0.json" in u.rejected() and u.counts()["rejected"] == 1,
        "still an error then: the events are kept in rejected/", u.text())
+    u.stop()
+    e.close()
+
+
+def t_no_second_word():
+    """An error, sent again, and then no word of it: the error is the last that is known."""
+    e = Endpoint()
+    e.says = lambda batch: SYSTEM if batch.startswith("b1-") else None
+    u = Uploader(e.url(), window="6s").start()
+    name = u.put(line(1))
+    ok(u.empty() and u.counts()["rejected"] == 1 and u.counts()["uploaded"] == 0,
+       "no word after an error: not counted as uploaded", u.counts(), u.text())
+    why = json.loads(u.rejected().get(name[:-5] + ".signals.0.json.reason", "{}"))
+    ok("sent again" in why.get("reason", "") or why.get("reason") == "system error", "with the reason", why)
+    u.stop()
+    e.close()
+
+
+def t_down_for_long():
+    """The window ended while the uploader was not running: it asks before it gives up."""
+    e = Endpoint()
+    u = Uploader(e.url(), window="4s").start()
+    u.put(line(1) + line(2))
+    ok(wait(lambda: e.posts and u.counts()["open"] == 1), "a batch is open", u.text())
+    u.stop(signal.SIGKILL)
+    sent = sqlite3.connect(os.path.join(u.spool, "ledger.db"), timeout=30)
+    sent.execute("UPDATE batch SET sent = sent - 100000")
+    sent.commit()
+    sent.close()
+    e.says = lambda batch: error("validation", number_failed=1)
+    e.failures = lambda batch: (200, line(2).encode())
+    u.start()
+    ok(u.empty() and u.counts()["rejected"] == 1 and u.counts()["uploaded"] == 1,
+       "a window that is long over: asked once more", u.counts(), u.text())
     u.stop()
     e.close()
 
@@ -432,7 +466,7 @@ def guarded(test):
 try:
     # Most of each is waiting.
     threads = [threading.Thread(target=guarded, args=(t,), name=t.__name__) for t in (
-        t_success, t_validation, t_again, t_window, t_trouble, t_groups, t_killed, t_off, t_sink,
+        t_success, t_validation, t_again, t_window, t_no_second_word, t_down_for_long, t_trouble, t_groups, t_killed, t_off, t_sink,
         t_collector)]
     for t in threads:
         t.start()

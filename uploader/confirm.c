@@ -37,6 +37,8 @@ struct target {
 	struct backoff backoff;
 	int64_t next_ms; /* the next question; INT64_MAX: nothing is open */
 	int64_t cursor;  /* batches up to here have been asked for in this round */
+	int64_t begun_s; /* this round, wall clock */
+	int64_t asked_s; /* the last round that came to its end, or failed, began then */
 };
 
 enum kind { NOTHING, ASK, FETCH, AGAIN };
@@ -46,6 +48,7 @@ struct todo { /* what a status wants done */
 	enum kind kind;
 	uint64_t failed;
 	char error_type[40];
+	bool tried; /* FETCH: in vain */
 	struct backoff backoff;
 	int64_t next_ms;
 };
@@ -143,7 +146,8 @@ make_target(const struct confirm_target *t)
 		.n_headers = t->n_headers,
 		.window_s = t->window_s,
 		.max_age_s = t->max_age_s,
-		.next_ms = clock_mono_ms() };
+		.next_ms = clock_mono_ms(),
+		.asked_s = INT64_MIN };
 }
 
 /* ---- settling ---- */
@@ -221,39 +225,44 @@ reject(struct confirm *c, const struct target *t, const struct ledger_batch *b, 
 	return true;
 }
 
-static bool
+static void
 reject_all(
-    struct confirm *c, const struct target *t, const struct ledger_batch *b, const char *error_type)
+    struct confirm *c, const struct target *t, const struct ledger_batch *b, const char *reason)
 {
 	struct buf lines;
-	char reason[100];
-	bool done;
 
 	buf_init(&lines, BUF_NO_LIMIT);
 	if (confirm_range_read(c->env.sp, b, &lines, NULL) < 0)
 		buf_clear(&lines);
-	snprintf(reason, sizeof(reason), "%s error", error_type);
-	done = reject(c, t, b, buf_slice(&lines), reason, SLICE_LIT(""), b->events);
+	reject(c, t, b, buf_slice(&lines), reason, SLICE_LIT(""), b->events);
 	buf_free(&lines);
-	return done;
 }
 
+static void
+reject_error(
+    struct confirm *c, const struct target *t, const struct ledger_batch *b, const char *error_type)
+{
+	char reason[100];
+
+	snprintf(reason, sizeof(reason), "%s error", error_type);
+	reject_all(c, t, b, reason);
+}
+
+/* The last that is known of it counts. */
 static void
 unconfirmed(struct confirm *c, const struct target *t, const struct ledger_batch *b)
 {
 	const struct todo *todo = find_todo(c, b->id);
-	uint64_t failed = todo != NULL && todo->kind == FETCH ? todo->failed : 0;
 
 	/* It is known not to have them: they are kept here. */
-	if (todo != NULL && todo->kind == AGAIN) {
-		reject_all(c, t, b, todo->error_type);
-		return;
-	}
-	if (failed > 0) {
-		reject(c, t, b, SLICE_LIT(""), "failed validation", SLICE_LIT(""), failed);
-		return;
-	}
-	if (settle(c, b, 0))
+	if (todo != NULL && todo->kind == AGAIN)
+		reject_error(c, t, b, todo->error_type);
+	else if (todo != NULL && todo->failed > 0)
+		reject(c, t, b, SLICE_LIT(""), "failed validation", SLICE_LIT(""), todo->failed);
+	else if (b->again > 0)
+		reject_all(
+		    c, t, b, "an error; it was sent again, and what became of that is not known");
+	else if (settle(c, b, 0))
 		log_warn(
 		    "%s: nothing is known of batch %s (%s, %llu events) after %lld s: it counts "
 		    "as uploaded, unconfirmed",
@@ -261,12 +270,26 @@ unconfirmed(struct confirm *c, const struct target *t, const struct ledger_batch
 		    (long long)t->window_s);
 }
 
-/* Those whose window has ended. */
+/*
+ * Its window has ended, and it was asked for after that: the uploader may not have run for
+ * long, or the endpoint may be slow.
+ */
+static bool
+given_up(struct confirm *c, const struct target *t, const struct ledger_batch *b)
+{
+	bool ended = b->sent_s + t->window_s <= t->asked_s ||
+	             (t->asked_s != INT64_MIN && b->sent_s > clock_wall_s() + SKEW_S);
+	const struct todo *todo = find_todo(c, b->id);
+
+	if (todo == NULL || todo->kind != FETCH)
+		return ended;
+	/* What was refused is worth one attempt, and that its end. */
+	return ended && todo->tried && !(c->kind == FETCH && c->batch == b->id);
+}
+
 static void
 expire(struct confirm *c, int64_t now_ms)
 {
-	int64_t now_s = clock_wall_s();
-
 	if (now_ms < c->expire_ms)
 		return;
 	c->expire_ms = now_ms + EXPIRE_MS;
@@ -276,7 +299,7 @@ expire(struct confirm *c, int64_t now_ms)
 		struct ledger_batch b = { .id = 0 };
 
 		while (ledger_batch_next(c->batches, t->sink, b.id, &b, NULL) > 0 &&
-		       (b.sent_s + t->window_s <= now_s || b.sent_s > now_s + SKEW_S))
+		       given_up(c, t, &b))
 			unconfirmed(c, t, &b);
 		c->any = c->any || ledger_batch_next(c->batches, t->sink, 0, &b, NULL) > 0;
 	}
@@ -395,6 +418,7 @@ end_round(struct confirm *c, struct target *t, int64_t now)
 		backoff_reset(&t->backoff);
 	t->progress = false;
 	t->cursor = 0;
+	t->asked_s = t->begun_s;
 	t->next_ms = INT64_MAX;
 	if (ledger_batch_next(c->batches, t->sink, 0, &b, NULL) != 0)
 		t->next_ms = now + backoff_next(&t->backoff, &ask_range, 0, random_number());
@@ -407,6 +431,8 @@ ask(struct confirm *c, struct target *t, int64_t now)
 	int64_t oldest_s;
 	struct err e;
 
+	if (t->cursor == 0)
+		t->begun_s = clock_wall_s();
 	if (!gather(c, t, &oldest_s)) {
 		end_round(c, t, now);
 		return;
@@ -461,7 +487,7 @@ act(struct confirm *c, const struct target *t, const struct ledger_batch *b,
 		return true;
 	case CONFIRM_AGAIN:
 		if (b->again >= (s->once ? 1 : AGAIN_MAX)) {
-			reject_all(c, t, b, s->error_type);
+			reject_error(c, t, b, s->error_type);
 			return true;
 		}
 		log_warn("%s: batch %s (%s, %llu events): %s error; it is sent again", t->name,
@@ -469,7 +495,7 @@ act(struct confirm *c, const struct target *t, const struct ledger_batch *b,
 		add_todo(c, b, AGAIN, s);
 		return true;
 	case CONFIRM_REFUSED:
-		reject_all(c, t, b, s->error_type);
+		reject_error(c, t, b, s->error_type);
 		return true;
 	}
 	return false;
@@ -515,6 +541,7 @@ asked(struct confirm *c, struct target *t, const struct upload_result *r, int64_
 	if (r->status != 200 ||
 	    confirm_read_statuses(buf_slice(&r->body), names, c->n_asked, s, &e) < 0) {
 		t->cursor = 0;
+		t->asked_s = t->begun_s;
 		t->next_ms =
 		    now + failing(t, r, "can't ask what became of batches", e.text, &t->backoff);
 		return;
@@ -540,9 +567,11 @@ fetch(struct confirm *c, struct target *t, struct todo *todo, const struct ledge
 	buf_clear(&c->body);
 	c->batch = b->id;
 	if (!confirm_url_failures(t->url, b->batch, &c->url) ||
-	    !start(c, t, FETCH, CONFIRM_FAILURES_MAX, &e))
+	    !start(c, t, FETCH, CONFIRM_FAILURES_MAX, &e)) {
+		todo->tried = true;
 		todo->next_ms =
 		    now + backoff_next(&todo->backoff, &backoff_slow, 0, random_number());
+	}
 }
 
 /* The endpoint may repeat the key; a reason goes to a file and the log. */
@@ -565,6 +594,7 @@ fetched(struct confirm *c, struct target *t, struct todo *todo, const struct led
 
 	confirm_failures_init(&f);
 	if (!lost && (r->status != 200 || confirm_read_failures(buf_slice(&r->body), &f, &e) < 0)) {
+		todo->tried = true;
 		todo->next_ms =
 		    now + failing(t, r, "can't fetch refused events", e.text, &todo->backoff);
 		confirm_failures_free(&f);

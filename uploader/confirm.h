@@ -13,7 +13,10 @@
  *	validation		the refused lines go to rejected/; uploaded -> rejected
  *	decompress		sent again, once
  *	system, retryable	sent again, from the segment
- *	no answer in time	said in the log; uploaded it stays
+ *	no word in time		said in the log; uploaded it stays. If an error was the last
+ *				word, of it or of what was sent before: to rejected/
+ *
+ * In time: within the sink's window, and in a question that was put after its end.
  *
  * What is sent again is sent from here. One request at a time, through the uploader's
  * own transfers; nothing blocks.
