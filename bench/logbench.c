@@ -276,7 +276,7 @@ follow(const char *file)
 	int64_t wall = clock_mono_ms(), next;
 	struct conf *conf;
 	struct spool *sp;
-	struct mail_log *l;
+	struct mail_log *l = NULL;
 	struct learn *learn;
 	struct rusage usage;
 	struct stat st;

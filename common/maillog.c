@@ -1,46 +1,5 @@
 #include "common/maillog_private.h"
 
-/* ---- the line's frame ---- */
-
-/* Length of the stamp at the start, or 0. The details are maillog_time()'s. */
-static size_t
-stamp_length(struct slice s)
-{
-	size_t n;
-
-	if (s.len > 16 && maillog_is_letter(s.p[0]) && s.p[3] == ' ' && s.p[6] == ' ' &&
-	    s.p[9] == ':' && s.p[12] == ':' && s.p[15] == ' ')
-		return 15;
-	if (s.len > 20 && ascii_is_digit(s.p[0]) && s.p[4] == '-' && s.p[10] == 'T') {
-		n = slice_find(slice_head(s, 40), ' ');
-		return n < 40 && n < s.len ? n : 0;
-	}
-	return 0;
-}
-
-/* "postfix/smtp[123]: text" */
-static bool
-cut_tag(struct slice s, struct slice *tag, struct slice *text)
-{
-	size_t n = 0, end;
-
-	while (n < s.len && n < 100 && s.p[n] != '[' && s.p[n] != ':' && s.p[n] != ' ')
-		n++;
-	end = n;
-	if (n < s.len && s.p[n] == '[') {
-		while (end < s.len && end < n + 24 && s.p[end] != ']')
-			end++;
-		end++;
-	}
-	if (n == 0 || end >= s.len || s.p[end] != ':')
-		return false;
-	*tag = slice_head(s, n);
-	*text = slice_skip(s, end + 1);
-	if (text->len > 0 && text->p[0] == ' ')
-		*text = slice_skip(*text, 1);
-	return true;
-}
-
 /*
  * Reasons for which nobody is to blame but the server: that it can't ask whether
  * a password is right must not lock the users out.
@@ -207,23 +166,18 @@ maillog_parse_text(
 enum maillog_kind
 maillog_parse(struct slice line, enum maillog_mta mta, struct maillog_line *m)
 {
-	struct slice rest, host, tag, text;
-	size_t n = stamp_length(line), host_len;
+	struct maillog_frame f;
 
-	if (n > 0) {
-		rest = slice_skip(line, n + 1);
-		host_len = slice_find(slice_head(rest, 256), ' ');
-		host = slice_head(rest, host_len);
-		rest = slice_skip(rest, host_len + 1);
-		if (cut_tag(rest, &tag, &text)) {
-			maillog_parse_text(tag, text, mta, m);
-			m->stamp = slice_head(line, n);
-			m->host = host;
-			return m->kind;
-		}
+	while (line.len > 0 && line.p[line.len - 1] == '\r')
+		line.len--;
+	if (!maillog_frame(line, &f)) {
+		*m = (struct maillog_line){ .text = line, .delay_ms = -1 };
+		return MAILLOG_OTHER;
 	}
-	*m = (struct maillog_line){ .text = line, .delay_ms = -1 };
-	return MAILLOG_OTHER;
+	maillog_parse_text(f.tag, f.text, mta, m);
+	m->stamp = f.stamp;
+	m->host = f.host;
+	return m->kind;
 }
 
 bool

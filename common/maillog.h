@@ -8,9 +8,11 @@
  *		while (maillog_rcpt(&m, &rcpt)) ...
  *
  * Known forms of a line: "Nov 22 06:25:58 host tag[pid]: text" (traditional
- * syslog, seconds, no year, no zone) and "2026-11-22T06:43:42.442921+00:00 host
- * tag[pid]: text" (RFC 3339). Pure, one pass, nothing is allocated; all slices
- * lie in the line.
+ * syslog, seconds, no year, no zone), "2026-11-22T06:43:42.442921+00:00 host
+ * tag[pid]: text" (RFC 3339), RFC 5424, what journalctl -o short-... prints, and
+ * these behind "<22>", behind a container's stamp, with a fraction, a year, a
+ * facility, without a host (maillog_frame.c). Pure, one pass, nothing is allocated;
+ * all slices lie in the line.
  */
 #ifndef COMMON_MAILLOG_H
 #define COMMON_MAILLOG_H
@@ -68,7 +70,7 @@ struct maillog_line {
 	struct slice orig_to;   /* the recipient before it was rewritten, or empty; with sendmail
 	                         * that may be the sender of a local submission too */
 	struct slice relay, ip; /* host name and address of who was talked to, or empty; ip of
-				 * who failed to authenticate too */
+	                         * who failed to authenticate too */
 	struct slice dsn;       /* "5.1.1" */
 	struct slice reply;     /* what was said: "host mx[ip] said: 550 ...", "250 2.0.0 Ok" */
 	const char *method;     /* "esmtp", "smtp", "lmtp"; NULL unless via is MAILLOG_REMOTE */

@@ -1,12 +1,20 @@
 /*
- * maillog_private.h - what maillog.c shares with maillog_postfix.c and
- * maillog_sendmail.c, and nobody else includes.
+ * maillog_private.h - what maillog.c shares with maillog_frame.c, maillog_postfix.c
+ * and maillog_sendmail.c, and nobody else includes.
  */
 #ifndef COMMON_MAILLOG_PRIVATE_H
 #define COMMON_MAILLOG_PRIVATE_H
 
 #include "common/ascii.h"
 #include "common/maillog.h"
+
+struct maillog_frame {
+	struct slice stamp, host; /* as written; host may be empty */
+	struct slice tag, text;   /* "postfix/smtp" and what is behind it */
+};
+
+/* What the logger has put around the MTA's words; false: no form that is known. */
+bool maillog_frame(struct slice line, struct maillog_frame *f);
 
 struct maillog_service; /* a program of Postfix */
 

@@ -1,10 +1,10 @@
-#include "common/maillog.h"
-
+#include <stdio.h>
 #include <time.h>
 
-#include "common/ascii.h"
+#include "common/maillog_private.h"
 
-#define DAY_S 86400
+#define DAY_S    86400
+#define RARE_MAX 64
 
 void
 maillog_clock_init(struct maillog_clock *c, enum maillog_zone zone, int offset_s)
@@ -62,7 +62,7 @@ fraction(struct slice s, size_t *at)
 {
 	int64_t us = 0, unit = 1000000;
 
-	if (*at < s.len && s.p[*at] == '.')
+	if (*at < s.len && (s.p[*at] == '.' || s.p[*at] == ','))
 		for (++*at; *at < s.len && ascii_is_digit(s.p[*at]); ++*at)
 			us += (s.p[*at] - '0') * (unit /= 10);
 	return us;
@@ -202,44 +202,110 @@ iso_minute_start(const struct maillog_clock *c, const char *p, int64_t now_s)
 	return choose(both, c, now_s);
 }
 
-int64_t
-maillog_time(struct maillog_clock *c, struct slice stamp, int64_t now_s)
+/* A stamp of RFC 3339 with or without a zone, or a traditional one. */
+static int64_t
+usual_time(struct maillog_clock *c, struct slice stamp, int64_t now_s)
 {
 	int64_t (*start)(const struct maillog_clock *c, const char *p, int64_t now_s);
 	bool iso = stamp.len >= 19 && ascii_is_digit(stamp.p[0]);
 	const char *p = stamp.p;
+	size_t at = iso ? 19 : 15;
 	int second;
 	int64_t t;
 
-	if (iso && !is_zoneless(stamp)) {
-		t = iso_time(stamp);
-	} else {
-		size_t at = 19;
-
-		if (!iso && stamp.len != 15)
-			return MAILLOG_NO_TIME;
-		start = iso ? iso_minute_start : minute_start;
-		second = digits(p + (iso ? 17 : 13), 2, 60);
-		/* Many lines have the same minute; local time is slow to convert. */
-		if (memcmp(c->minute, iso ? p + 4 : p, 12) != 0 || now_s - c->seen_s > 600 ||
-		    c->seen_s > now_s) {
-			c->minute_s = start(c, p, now_s);
-			c->seen_s = now_s;
-			memcpy(c->minute, iso ? p + 4 : p, 12);
-		}
-		if (second < 0 || c->minute_s == MAILLOG_NO_TIME)
+	if (iso && !is_zoneless(stamp))
+		return iso_time(stamp);
+	if (stamp.len < at)
+		return MAILLOG_NO_TIME;
+	start = iso ? iso_minute_start : minute_start;
+	second = digits(p + (iso ? 17 : 13), 2, 60);
+	/* Many lines have the same minute; local time is slow to convert. */
+	if (memcmp(c->minute, iso ? p + 4 : p, 12) != 0 || now_s - c->seen_s > 600 ||
+	    c->seen_s > now_s) {
+		c->minute_s = start(c, p, now_s);
+		c->seen_s = now_s;
+		memcpy(c->minute, iso ? p + 4 : p, 12);
+	}
+	if (second < 0 || c->minute_s == MAILLOG_NO_TIME)
+		return MAILLOG_NO_TIME;
+	t = (c->minute_s + second) * 1000000;
+	/* The same minute again, an hour later. */
+	if (c->last_us != MAILLOG_NO_TIME && t < c->last_us - 120000000) {
+		c->minute_s = start(c, p, now_s);
+		if (c->minute_s == MAILLOG_NO_TIME)
 			return MAILLOG_NO_TIME;
 		t = (c->minute_s + second) * 1000000;
-		/* The same minute again, an hour later. */
-		if (c->last_us != MAILLOG_NO_TIME && t < c->last_us - 120000000) {
-			c->minute_s = start(c, p, now_s);
-			if (c->minute_s == MAILLOG_NO_TIME)
-				return MAILLOG_NO_TIME;
-			t = (c->minute_s + second) * 1000000;
-		}
-		if (iso)
-			t += fraction(stamp, &at);
 	}
+	t += fraction(stamp, &at);
+	return at == stamp.len ? t : MAILLOG_NO_TIME;
+}
+
+/* ---- stamps that are rarer ---- */
+
+/* "1795328758.123456" */
+static int64_t
+epoch_time(struct slice s)
+{
+	size_t at = slice_find(s, '.');
+	uint64_t seconds;
+
+	if (!slice_uint(slice_head(s, at), INT32_MAX * (uint64_t)8, &seconds))
+		return MAILLOG_NO_TIME;
+	return (int64_t)seconds * 1000000 + fraction(s, &at);
+}
+
+/*
+ * "2026-11-22 06:25:58 +0100", "Sun 2026-11-22 06:25:58 CET", "Nov 22 2026 06:25:58"
+ * as RFC 3339 has it. The name of a zone other than Greenwich's is left out: it is
+ * this host's.
+ */
+static struct slice
+as_iso(struct slice s, char out[RARE_MAX])
+{
+	struct slice date, time, zone;
+	int month = month_of(s.p), n;
+
+	if (month > 0) {
+		date = (struct slice){ s.p + 4, 2 };
+		time = slice_skip(s, 12);
+		n = snprintf(out, RARE_MAX, "%.4s-%02d-%c%cT%.*s", s.p + 7, month,
+		    date.p[0] == ' ' ? '0' : date.p[0], date.p[1], SLICE_FMT(time));
+	} else {
+		if (!ascii_is_digit(s.p[0]))
+			s = slice_skip(s, 4);
+		date = slice_cut(&s, ' ');
+		time = slice_cut(&s, ' ');
+		zone = s;
+		if (slice_eq(zone, SLICE_LIT("UTC")) || slice_eq(zone, SLICE_LIT("GMT")))
+			zone = SLICE_LIT("Z");
+		else if (zone.len > 0 && maillog_is_letter(zone.p[0]) && zone.len > 1)
+			zone.len = 0;
+		n = snprintf(out, RARE_MAX, "%.*sT%.*s%.*s", SLICE_FMT(date), SLICE_FMT(time),
+		    SLICE_FMT(zone));
+	}
+	return (struct slice){ out, n > 0 && n < RARE_MAX ? (size_t)n : 0 };
+}
+
+static bool
+is_rare(struct slice s)
+{
+	if (s.len < 19)
+		return false;
+	return ascii_is_digit(s.p[0]) ? s.p[10] == ' ' : s.p[3] == ' ' && s.p[9] != ':';
+}
+
+/* ---- all ---- */
+
+int64_t
+maillog_time(struct maillog_clock *c, struct slice stamp, int64_t now_s)
+{
+	int64_t t;
+	char iso[RARE_MAX];
+
+	if (stamp.len >= 9 && ascii_is_digit(stamp.p[4]) && ascii_is_digit(stamp.p[0]))
+		t = epoch_time(stamp);
+	else
+		t = usual_time(c, is_rare(stamp) ? as_iso(stamp, iso) : stamp, now_s);
 	if (t != MAILLOG_NO_TIME)
 		c->last_us = t;
 	return t;

@@ -43,6 +43,7 @@ struct context {
 	enum maillog_mta mta;
 	struct maillog_clock clock;
 	int64_t now_s; /* in whose light stamps without a year are read */
+	uint64_t lines, formless;
 };
 
 /* What an attempt becomes; NULL: nothing, since it was no remote delivery. */
@@ -130,7 +131,10 @@ explain_line(struct context *c, struct slice text)
 	size_t at = 0;
 	int64_t us;
 
-	if (maillog_parse(text, c->mta, &m) == MAILLOG_OTHER)
+	maillog_parse(text, c->mta, &m);
+	c->lines += m.text.len > 0;
+	c->formless += m.text.len > 0 && m.tag.len == 0;
+	if (m.kind == MAILLOG_OTHER)
 		return;
 	us = maillog_time(&c->clock, m.stamp, c->now_s);
 	if (us != MAILLOG_NO_TIME)
@@ -160,6 +164,7 @@ explain_file(struct context *c, const struct conf *conf, const char *name)
 	}
 	/* An old file's lines are of the year in which it was written. */
 	c->now_s = clock_wall_s();
+	c->lines = c->formless = 0;
 	if (fstat(fileno(in), &st) == 0 && S_ISREG(st.st_mode))
 		c->now_s = st.st_mtime;
 	maillog_clock_init(&c->clock, utc ? MAILLOG_ZONE_FIXED : MAILLOG_ZONE_LOCAL, 0);
@@ -173,6 +178,11 @@ explain_file(struct context *c, const struct conf *conf, const char *name)
 		}
 		explain_line(c, slice_trim((struct slice){ line, (size_t)n }));
 	}
+	if (c->lines > 0 && c->formless == c->lines)
+		fprintf(stderr,
+		    "signalpost explain: %s: no line has a form that is known: "
+		    "\"Nov 22 06:25:58 host postfix/smtp[123]: ...\", RFC 3339, RFC 5424\n",
+		    name);
 	if (ferror(in)) {
 		fprintf(stderr, "signalpost explain: %s: %s\n", name, strerror(errno));
 		rc = 1;

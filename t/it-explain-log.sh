@@ -21,6 +21,8 @@ gzip -c "$src/t/data/maillog/rsyslog.log" >"$D/log.gz"
 out=$("$build/signalpost" explain log "$D/log.gz" 2>&1)
 is "what is compressed" "$?" 1
 has "is not passed over in silence" "$out" "$D/log.gz: gzip'd: zcat $D/log.gz | signalpost explain log -"
+printf 'hello\nworld\n' >"$D/no-log"
+has "lines of no known form" "$("$build/signalpost" explain log "$D/no-log" 2>&1)" "$D/no-log: no line has a form that is known"
 report=$src/t/data/bounces/mails/gmime-DSN-spam.eml
 is "a report from standard input" "$("$build/signalpost" explain report - <"$report" | sed 's/"file":"[^"]*"//')" \
 	"$("$build/signalpost" explain report "$report" | sed 's/"file":"[^"]*"//')"

@@ -320,6 +320,91 @@ test_recipients(void)
 	}
 }
 
+/* ---- forms of a line ---- */
+
+#define BEHIND "0F0A2A7E926: removed"
+#define NOON   "2026-11-22T06:25:58"
+
+static const struct {
+	const char *line;
+	const char *host;
+	int64_t us; /* after 2026-11-22T06:25:58Z, with an hour east as local time; -1: no form */
+} forms[] = {
+	{ "Nov 22 07:25:58 relay postfix/qmgr[7]: " BEHIND, "relay", 0 },
+	{ "Nov 22 07:25:58 relay postfix/qmgr[7]: " BEHIND "\r", "relay", 0 },
+	{ "Nov 22 07:25:58.25 relay postfix/qmgr[7]: " BEHIND, "relay", 250000 },
+	{ "Nov 22 2026 07:25:58 relay postfix/qmgr[7]: " BEHIND, "relay", 0 },
+	{ "Nov 22 2026 07:25:58.25 relay postfix/qmgr[7]: " BEHIND, "relay", 250000 },
+	{ "Nov 22 07:25:58 2001:db8::1 postfix/qmgr[7]: " BEHIND, "2001:db8::1", 0 },
+	{ "Nov 22 07:25:58 src@relay/10.0.0.1 postfix/qmgr[7]: " BEHIND, "src@relay/10.0.0.1", 0 },
+	{ "Nov 22 07:25:58 postfix/qmgr[7]: " BEHIND, "", 0 },
+	{ "Nov 22 07:25:58 postfix/qmgr: " BEHIND, "", 0 },
+	{ "Nov 22 07:25:58  postfix/qmgr[7]: " BEHIND, "", 0 },
+	{ "Nov 22 07:25:58 relay postfix/qmgr: " BEHIND, "relay", 0 },
+	{ "Nov 22 07:25:58 relay postfix-out/qmgr[7]: " BEHIND, "relay", 0 },
+	{ "Nov 22 07:25:58 <mail.info> relay postfix/qmgr[7]: " BEHIND, "relay", 0 },
+	{ "Nov 22 07:25:58 relay mail.info postfix/qmgr[7]: " BEHIND, "relay", 0 },
+	{ "Nov 22 07:25:58 mail.example.com postfix/qmgr[7]: " BEHIND, "mail.example.com", 0 },
+	{ "Nov 22 07:25:58 relay postfix/qmgr[7]: [ID 197553 mail.info] " BEHIND, "relay", 0 },
+	{ "<22>Nov 22 07:25:58 relay postfix/qmgr[7]: " BEHIND, "relay", 0 },
+	{ "<22>" NOON ".5Z relay postfix/qmgr[7]: " BEHIND, "relay", 500000 },
+	{ "<22>1 " NOON ".25Z relay postfix/qmgr 7 - - " BEHIND, "relay", 250000 },
+	{ "<22>1 " NOON "Z - postfix/qmgr - - - \357\273\277" BEHIND, "", 0 },
+	{ "<22>1 " NOON
+	  "Z relay postfix/qmgr 7 ID1 [a@1 b=\"x] \\\" y\" c=\"]\"][d@2 e=\"[\"] " BEHIND,
+	    "relay", 0 },
+	{ NOON "Z postfix/qmgr[7]: " BEHIND, "", 0 },
+	{ NOON ",25+00:00 relay postfix/qmgr[7]: " BEHIND, "relay", 250000 },
+	{ "2026-11-22 07:25:58 relay postfix/qmgr[7]: " BEHIND, "relay", 0 },
+	{ "2026-11-22 07:25:58.25 relay postfix/qmgr[7]: " BEHIND, "relay", 250000 },
+	{ "2026-11-22 06:25:58Z relay postfix/qmgr[7]: " BEHIND, "relay", 0 },
+	{ "2026-11-22 06:25:58 UTC relay postfix/qmgr[7]: " BEHIND, "relay", 0 },
+	{ "2026-11-22 08:25:58.5 +0200 relay postfix/qmgr[7]: " BEHIND, "relay", 500000 },
+	{ "2026-11-22 08:25:58+02:00 relay postfix/qmgr[7]: " BEHIND, "relay", 0 },
+	{ "Sun 2026-11-22 06:25:58 UTC relay postfix/qmgr[7]: " BEHIND, "relay", 0 },
+	{ "Sun 2026-11-22 07:25:58 CET relay postfix/qmgr[7]: " BEHIND, "relay", 0 },
+	{ "1795328758.123456 relay postfix/qmgr[7]: " BEHIND, "relay", 123456 },
+	{ "1795328758 relay postfix/qmgr[7]: " BEHIND, "relay", 0 },
+	{ NOON ".442921000Z stdout F Nov 22 07:25:58 relay postfix/qmgr[7]: " BEHIND, "relay",
+	    442921 },
+	{ NOON ".442921000Z Nov 22 07:25:58 relay postfix/qmgr[7]: " BEHIND, "relay", 442921 },
+	{ NOON ".442921Z stdout F " NOON "+00:00 relay postfix/qmgr[7]: " BEHIND, "relay", 442921 },
+	{ "<2222>Nov 22 07:25:58 relay postfix/qmgr[7]: " BEHIND, "", -1 },
+	{ "<22>1 - relay postfix/qmgr 7 - - " BEHIND, "", -1 },
+	{ "<22>1 " NOON "Z relay postfix/qmgr 7 ID1 [a@1 b=\"x] " BEHIND, "", -1 },
+	{ "<22>1 " NOON "Z relay postfix/qmgr", "", -1 },
+	{ "postfix/qmgr[7]: " BEHIND, "", -1 },
+	{ "22 Nov 07:25:58 relay postfix/qmgr[7]: " BEHIND, "", -1 },
+	{ "2026-11-22 07:25 relay postfix/qmgr[7]: " BEHIND, "", -1 },
+	{ "Nov 22 07:25:58,", "", -1 },
+	{ "Nov 22 2026 07:25:58", "", -1 },
+	{ "2026-11-22 07:25:58.25 ", "", -1 },
+};
+
+static void
+test_forms(void)
+{
+	int64_t base = 1795328758;
+
+	for (size_t i = 0; i < COUNT(forms); i++) {
+		struct maillog_clock c;
+		struct maillog_line m;
+		int64_t t;
+
+		maillog_clock_init(&c, MAILLOG_ZONE_FIXED, 3600);
+		maillog_parse(slice_str(forms[i].line), MAILLOG_ANY, &m);
+		if (forms[i].us < 0) {
+			ok(m.kind == MAILLOG_OTHER, "%s: %d", forms[i].line, (int)m.kind);
+			continue;
+		}
+		t = maillog_time(&c, m.stamp, base + 100);
+		ok(m.kind == MAILLOG_REMOVED && is(m.host, forms[i].host) && is(m.text, BEHIND) &&
+			t == base * 1000000 + forms[i].us,
+		    "%s: %d %.*s %.*s %lld", forms[i].line, (int)m.kind, SLICE_FMT(m.host),
+		    SLICE_FMT(m.text), (long long)(t - base * 1000000));
+	}
+}
+
 static void
 test_frame(void)
 {
@@ -505,6 +590,7 @@ main(void)
 	test_attempts();
 	test_recipients();
 	test_frame();
+	test_forms();
 	test_iso();
 	test_year();
 	test_local();

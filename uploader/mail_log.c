@@ -1,5 +1,6 @@
 #include "uploader/mail_log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/clock.h"
@@ -23,6 +24,7 @@
 #define FREED_S      60   /* after the queue id is free no line of it comes any more */
 #define HORIZON_US   2000000
 #define OVERDUE_STEP 1000
+#define FORMLESS     200 /* lines of an unknown form in a row are no accident */
 
 struct source {
 	char *key; /* of its state in the index */
@@ -33,6 +35,7 @@ struct source {
 	int64_t last_line_us; /* MAILLOG_NO_TIME: none yet */
 	bool at_end;          /* there was nothing more to read */
 	bool unsaved;         /* lines have been taken since its state was saved */
+	unsigned formless;    /* lines of no form that is known, one after the other */
 };
 
 struct mail_log {
@@ -238,6 +241,22 @@ about_messages(enum maillog_kind kind)
 	return kind != MAILLOG_OTHER && kind != MAILLOG_AUTH_FAILURE;
 }
 
+/* A log whose lines we can't read would look like one in which nothing happens. */
+static void
+count_form(struct mail_log *l, struct source *s, const struct maillog_line *m)
+{
+	char text[300];
+
+	if (m->tag.len > 0)
+		s->formless = 0;
+	else if (m->text.len > 0 && ++s->formless == FORMLESS) {
+		snprintf(text, sizeof(text),
+		    "%.100s: its lines have no form that is known, so nothing in it counts: %.*s",
+		    follow_path(s->follow), m->text.len < 120 ? (int)m->text.len : 120, m->text.p);
+		tell(l, text);
+	}
+}
+
 /* The next line of a source that says something. 1, 0: none now, -1 and *e. */
 static int
 next_line(struct mail_log *l, struct source *s, struct line *out, int *budget, struct err *e)
@@ -252,9 +271,13 @@ next_line(struct mail_log *l, struct source *s, struct line *out, int *budget, s
 			rc = follow_peek(s->follow, &text);
 			if (rc > 0 && about_messages(maillog_parse(text, l->mta, &out->m))) {
 				out->at_us = maillog_time(&s->clock, out->m.stamp, now_s);
-				if (out->at_us != MAILLOG_NO_TIME)
+				if (out->at_us != MAILLOG_NO_TIME) {
+					s->formless = 0;
 					return 1;
+				}
 			}
+			if (rc > 0)
+				count_form(l, s, &out->m);
 		} else {
 			rc = journal_peek(s->journal, &entry, e);
 			out->at_us = entry.at_us;
