@@ -25,7 +25,7 @@ add_warning(struct conf_builder *b, struct conf_at at, const char *text)
 	struct conf *c = b->conf;
 	bool last = c->n_warnings == WARNINGS_MAX - 1;
 
-	if (c->n_warnings == WARNINGS_MAX)
+	if (b->quiet || c->n_warnings == WARNINGS_MAX)
 		return;
 	c->warnings = xgrow(c->warnings, c->n_warnings, &b->warnings_room, sizeof(*c->warnings));
 	c->warnings[c->n_warnings++] = (struct conf_warning){ at,
@@ -107,7 +107,7 @@ load(struct conf_builder *b, struct conf_reader *reader)
 			}
 	conf_reader_close(reader);
 	if (rc == 0)
-		conf_check_references(b, &b->priv->root);
+		conf_check_references(b);
 	if (rc == 0 && b->n_errors == 0) {
 		conf_build(b);
 		conf_check_whole(b);
@@ -119,6 +119,7 @@ load(struct conf_builder *b, struct conf_reader *reader)
 	buf_free(&b->text);
 	conf_args_free(&b->args);
 	conf_names_free(&b->family_warned);
+	conf_names_free(&b->macros);
 	if (rc < 0 || b->n_errors > 0) {
 		conf_free(b->conf);
 		return NULL;

@@ -4,6 +4,8 @@
 
 #include "common/xalloc.h"
 
+#define EXPANDED_MAX 300000 /* blocks and lines that domain-macro makes of fewer */
+
 /* Where the struct of a block of its kind is; NULL: one for each block. */
 static void *
 fixed_owner(struct conf_builder *b, const struct conf_block *parent, const struct conf_tag *tag)
@@ -39,6 +41,13 @@ fixed_owner(struct conf_builder *b, const struct conf_block *parent, const struc
 	}
 }
 
+/* PowerMTA's names of its own things, and of sources that smtp-users name. */
+static bool
+is_braced(struct slice s)
+{
+	return s.len > 2 && s.p[0] == '{' && s.p[s.len - 1] == '}';
+}
+
 static const char *const source_words[] = {
 	[CONF_SOURCE_AUTH] = "{auth}",
 	[CONF_SOURCE_PICKUP] = "{pickup}",
@@ -62,15 +71,18 @@ parse_source_name(struct slice s, struct conf_source *out, struct buf *text, str
 		cidr_print(&out->net, text);
 		return 0;
 	}
+	if (is_braced(s)) { /* "{customer}": a name, if somebody refers to it (conf_refer.c) */
+		out->kind = CONF_SOURCE_NAME;
+		buf_add(text, s);
+		return 0;
+	}
 	/* An address with a slip in it must not become a name. */
 	while (plain < s.len && strchr("0123456789./:", s.p[plain]) != NULL)
 		plain++;
 	if (plain == s.len || s.p[0] == '{' || slice_find(s, '/') < s.len ||
 	    slice_find(s, ':') < s.len)
-		return err_set(e,
-		    "expected an IP address, a network, a name, {auth}, {pickup} or "
-		    "{transmissions-api}, found '%.*s'",
-		    SLICE_FMT(slice_head(s, 64)));
+		return err_set(
+		    e, CONF_SOURCE_EXPECTED ", found '%.*s'", SLICE_FMT(slice_head(s, 64)));
 	out->kind = CONF_SOURCE_NAME;
 	buf_add(text, s);
 	return 0;
@@ -284,9 +296,9 @@ spool_path(struct conf_builder *b, struct conf_block *block, struct conf_at at)
 	return b->args.n == 0 ? 0 : conf_take_directive(b, block, row, "<spool>", at, &b->args);
 }
 
-/* The block that a tag begins, a new one or one that goes on. NULL: skip what is in it. */
+/* The block of a tag whose arguments are b->args, a new one or one that goes on. NULL: skip it. */
 static struct conf_block *
-open_block(struct conf_builder *b, struct conf_block *parent, const struct conf_tag *tag,
+named_block(struct conf_builder *b, struct conf_block *parent, const struct conf_tag *tag,
     const struct conf_statement *st, bool *stop)
 {
 	void *owner = fixed_owner(b, parent, tag);
@@ -299,8 +311,7 @@ open_block(struct conf_builder *b, struct conf_block *parent, const struct conf_
 		owner = conf_mem_alloc(b->mem, 1, tag->size);
 		memcpy(owner, from, tag->size);
 	}
-	if (conf_args_split(&b->args, st->rest, 0, &e) < 0 ||
-	    parse_tag_name(b, tag, owner, &e) < 0) {
+	if (parse_tag_name(b, tag, owner, &e) < 0) {
 		*stop = !conf_fail(b, st->at, "%s", e.text);
 		return NULL;
 	}
@@ -317,6 +328,90 @@ open_block(struct conf_builder *b, struct conf_block *parent, const struct conf_
 	if (tag->takes == CONF_TAG_PATH_IF_ANY && spool_path(b, block, st->at) < 0)
 		*stop = true;
 	return block;
+}
+
+bool
+conf_add_macro(struct conf_builder *b, struct slice name, const struct conf_item *item)
+{
+	const char *list = strrchr(item->text, ' ') + 1; /* patterns have no blanks */
+	const char *copy = conf_mem_dup(b->mem, name);
+
+	return conf_names_add(&b->macros, slice_str(copy), (void *)(uintptr_t)list) ||
+	       conf_fail(b, item->at, "domain-macro: '%s' is given before", copy);
+}
+
+/* <domain $NAME>: the first domain's block is returned, those of the others take the same lines. */
+static struct conf_block *
+macro_blocks(struct conf_builder *b, struct conf_block *parent, const struct conf_tag *tag,
+    const struct conf_statement *st, bool *stop)
+{
+	struct slice name = slice_skip(b->args.v[0].text, 1), near;
+	const char *list = conf_names_find(&b->macros, name);
+	struct slice rest = slice_str(list == NULL ? "" : list);
+	struct conf_block *first = NULL, **end = &first;
+
+	if (list == NULL) {
+		near = conf_names_near(&b->macros, name);
+		*stop = !conf_fail(b, st->at, "<%s>: there is no domain-macro '%.*s' above%s%.*s%s",
+		    tag->name, SLICE_FMT(slice_head(name, 64)),
+		    near.len > 0 ? " (did you mean '$" : "", SLICE_FMT(near),
+		    near.len > 0 ? "'?)" : "");
+		return NULL;
+	}
+	while (rest.len > 0 && !*stop) {
+		struct conf_block *block;
+
+		if (++b->n_expanded > EXPANDED_MAX) {
+			conf_fail(b, st->at, "more than %d blocks and lines by domain-macro",
+			    EXPANDED_MAX);
+			*stop = true;
+			break;
+		}
+		b->args.v[0].text = slice_cut(&rest, ',');
+		block = named_block(b, parent, tag, st, stop);
+		if (block != NULL && block->twin == NULL && end != &block->twin) {
+			*end = block;
+			end = &block->twin;
+		}
+	}
+	return first;
+}
+
+/* NULL: skip what is in it. */
+static struct conf_block *
+open_block(struct conf_builder *b, struct conf_block *parent, const struct conf_tag *tag,
+    const struct conf_statement *st, bool *stop)
+{
+	struct slice name;
+	struct err e;
+
+	/* Reading the defaults uses b->args, so it comes first. */
+	if (fixed_owner(b, parent, tag) == NULL)
+		(void)conf_defaults_of(b, tag->scope, tag->size);
+	if (conf_args_split(&b->args, st->rest, 0, &e) < 0) {
+		*stop = !conf_fail(b, st->at, "%s", e.text);
+		return NULL;
+	}
+	name = b->args.n == 1 ? b->args.v[0].text : (struct slice){ "", 0 };
+	if (tag->takes == CONF_TAG_DOMAIN && name.len > 1 && name.p[0] == '$')
+		return macro_blocks(b, parent, tag, st, stop);
+	if (tag->takes == CONF_TAG_DOMAIN && is_braced(name)) {
+		conf_warn(b, st->at, "<%s %.*s>: a queue of PowerMTA; ignored", tag->name,
+		    SLICE_FMT(slice_head(name, 64)));
+		return NULL;
+	}
+	return named_block(b, parent, tag, st, stop);
+}
+
+/* "spool PATH" is "<spool PATH>" and its end. */
+static int
+read_spool(struct conf_builder *b, struct conf_block *root, const struct conf_statement *st)
+{
+	const struct conf_tag *tag = conf_tag_find(CONF_IN_GLOBAL, SLICE_LIT("spool"));
+	bool stop = false;
+
+	open_block(b, root, tag, st, &stop);
+	return stop ? -1 : 0;
 }
 
 static const struct conf_tag *
@@ -349,6 +444,36 @@ read_open(struct conf_builder *b, const struct conf_statement *st)
 	return stop ? -1 : 0;
 }
 
+static void
+forget_twins(struct conf_block *block)
+{
+	while (block != NULL) {
+		struct conf_block *next = block->twin;
+
+		block->twin = NULL;
+		block = next;
+	}
+}
+
+/* For the block and its twins; what is wrong or remarkable is said once. */
+static int
+read_line(struct conf_builder *b, struct conf_block *block, const struct conf_statement *st)
+{
+	size_t errors = b->n_errors;
+	int rc = 0;
+
+	/* PowerMTA's short form of a block without lines. */
+	if (block->tag == NULL && slice_eqi(st->name, SLICE_LIT("spool")))
+		return read_spool(b, block, st);
+	for (; block != NULL && rc == 0 && b->n_errors == errors; block = block->twin) {
+		rc = conf_read_directive(b, block, st);
+		b->quiet = true;
+		b->n_expanded += block->twin != NULL;
+	}
+	b->quiet = false;
+	return rc;
+}
+
 int
 conf_read_statement(struct conf_builder *b, const struct conf_statement *st)
 {
@@ -359,9 +484,10 @@ conf_read_statement(struct conf_builder *b, const struct conf_statement *st)
 		return read_open(b, st);
 	case CONF_CLOSE:
 		b->n_open--;
+		forget_twins(block);
 		return 0;
 	case CONF_LINE:
-		return block == NULL ? 0 : conf_read_directive(b, block, st);
+		return block == NULL ? 0 : read_line(b, block, st);
 	}
 	return 0;
 }

@@ -34,6 +34,9 @@ struct conf_builder {
 	struct buf text;
 	bool *row_warned, *tag_warned;
 	struct conf_names family_warned; /* names of families, which have no row of their own */
+	size_t n_expanded;
+	struct conf_names macros; /* domain-macro: texts like "a.example,b.example" */
+	bool quiet;               /* no warnings: said for a twin */
 };
 
 /* Record a warning, or an error; false: enough, stop. */
@@ -50,6 +53,9 @@ conf_member(const struct conf_row *row, void *owner)
 	return (char *)owner + row->offset;
 }
 
+#define CONF_SOURCE_EXPECTED                                                                       \
+	"expected an IP address, a network, a name, {auth}, {pickup} or {transmissions-api}"
+
 /* ---- conf_defaults.c ---- */
 
 /* Fill everything that is there without a block of its own. */
@@ -61,6 +67,9 @@ const void *conf_defaults_of(struct conf_builder *b, enum conf_scope scope, size
 
 /* -1: reading must stop. */
 int conf_read_statement(struct conf_builder *b, const struct conf_statement *st);
+
+/* domain-macro has been read: a line NAME DOMAIN,... False: stop. */
+bool conf_add_macro(struct conf_builder *b, struct slice name, const struct conf_item *item);
 
 /* ---- conf_directive.c ---- */
 
@@ -78,8 +87,8 @@ struct conf_block *conf_find_block(
     const struct conf_builder *b, const char *tag_name, const char *name);
 /* What item->ref names, or NULL. */
 struct conf_block *conf_referred(const struct conf_builder *b, const struct conf_item *item);
-/* Every name that something in `block` refers to must exist. False: stop. */
-bool conf_check_references(struct conf_builder *b, const struct conf_block *block);
+/* Every name that something refers to must exist. False: stop. */
+bool conf_check_references(struct conf_builder *b);
 
 /* ---- conf_build.c, conf_check.c ---- */
 

@@ -111,6 +111,9 @@ conf_take_directive(struct conf_builder *b, struct conf_block *block, const stru
 		if (v.remark.len > 0)
 			conf_warn(b, at, "%s: %s", name, buf_str(&v.remark));
 		remark_row(b, block, row, name, at);
+		if (row->type == &conf_type_domain_macro &&
+		    !conf_add_macro(b, args->v[0].text, item))
+			rc = -1;
 	}
 	buf_free(&v.text);
 	buf_free(&v.remark);

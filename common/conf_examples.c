@@ -15,6 +15,7 @@ static const struct {
 	{ CONF_IN_GLOBAL, "smtp-listener", "0.0.0.0:587" },
 	{ CONF_IN_GLOBAL, "smtp-server-tls-certificate", "/etc/signalpost/mail.pem" },
 	{ CONF_IN_GLOBAL, "relay-domain", "[*.]example.com" },
+	{ CONF_IN_GLOBAL, "domain-macro", "provider example.net,example.org" },
 	{ CONF_IN_GLOBAL, "relay-address", "/^team-[0-9]+@example\\.com$/" },
 	{ CONF_IN_GLOBAL, "domain-key", "s1,example.com,/etc/signalpost/dkim/s1.pem" },
 	{ CONF_IN_GLOBAL, "domain-key-list", "brands" },

@@ -31,6 +31,8 @@ struct conf_block {
 	struct conf_item *items, **items_end;
 	struct conf_item **single; /* by row: the item of what counts once */
 	struct conf_block *parent, *blocks, **blocks_end, *next;
+	struct conf_block *twin;  /* while it is read: the next one that takes the same lines */
+	bool referred;            /* something names it */
 	struct conf_names *names; /* by tag: the blocks in this one; NULL: none */
 };
 

@@ -66,11 +66,27 @@ bad_reference(struct conf_builder *b, const struct conf_item *item)
 	    item->name, refers_to[item->row->refers], or_pool, item->ref, SLICE_FMT(near));
 }
 
-/* Every name that something refers to must exist. */
-bool
-conf_check_references(struct conf_builder *b, const struct conf_block *block)
+/* In braces: PowerMTA's words, or a name that an smtp-user or listener gives. "{auht}" is neither.
+ */
+static bool
+check_braced_sources(struct conf_builder *b)
+{
+	const struct conf_block *in = b->priv->root.blocks;
+	bool go_on = true;
+
+	for (; in != NULL && go_on; in = in->next)
+		if (in->scope == CONF_IN_SOURCE && !in->referred && in->name[0] == '{' &&
+		    ((const struct conf_source *)in->owner)->kind == CONF_SOURCE_NAME)
+			go_on = conf_fail(b, in->at,
+			    "<source>: " CONF_SOURCE_EXPECTED ", found '%.64s'", in->name);
+	return go_on;
+}
+
+static bool
+check_block(struct conf_builder *b, const struct conf_block *block)
 {
 	const struct conf_item *item = block->items;
+	struct conf_block *to;
 	bool go_on = true;
 
 	for (; item != NULL && go_on; item = item->next) {
@@ -80,10 +96,20 @@ conf_check_references(struct conf_builder *b, const struct conf_block *block)
 		if (block->scope == CONF_IN_SMTP_USER &&
 		    slice_eqi(slice_str(item->ref), SLICE_LIT("{auth}")))
 			continue;
-		if (conf_referred(b, item) == NULL)
+		to = conf_referred(b, item);
+		if (to == NULL)
 			go_on = bad_reference(b, item);
+		else
+			to->referred = true;
 	}
 	for (const struct conf_block *in = block->blocks; in != NULL && go_on; in = in->next)
-		go_on = conf_check_references(b, in);
+		go_on = check_block(b, in);
 	return go_on;
+}
+
+/* Every name that something refers to must exist. */
+bool
+conf_check_references(struct conf_builder *b)
+{
+	return check_block(b, &b->priv->root) && check_braced_sources(b);
 }

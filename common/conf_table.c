@@ -120,6 +120,7 @@ const struct conf_row conf_rows[] = {
 	{ "smtp-server-tls-allow-tlsv1.2", G, T(bool), AT(conf, tls_v1_2), "yes", MTA, 0, .help = "allow TLS 1.2" },
 	{ "smtp-server-tls-allow-tlsv1.3", G, T(bool), AT(conf, tls_v1_3), "yes", MTA, 0, .help = "allow TLS 1.3" },
 	{ "relay-domain", G, T(pattern), AT(conf, n_relay_domains), "host-name", MILTER | MTA, REPEAT | COMPUTED, .help = "recipients in these domains are accepted from anyone" },
+	{ "domain-macro", G, T(domain_macro), TEXT_ONLY, NULL, MILTER | MTA, REPEAT, .help = "from here on, <domain $NAME> is a <domain> block for each of these domains" },
 	{ "relay-address", G, T(address_or_regex), AT(conf, relay_addresses), NULL, MILTER, REPEAT, .help = "these recipients are accepted from anyone" },
 	{ "relay-debug", G, T(bool), AT(conf, relay_debug), "no", MILTER, 0, .help = "refuse relaying with a 4xx reply instead of 550" },
 	{ "domain-key", G, T(domain_key), AT(conf, keys), NULL, MILTER, REPEAT, .help = "DKIM key: the first one whose domain equals or is a parent of the identity's domain signs" },
@@ -184,7 +185,7 @@ const struct conf_row conf_rows[] = {
 #define D CONF_IN_DOMAIN
 	{ "max-smtp-out", D, T(count_or_unlimited), AT(conf_domain, max_smtp_out), "unlimited", MTA, 0, .help = "connections to the domain" },
 	{ "bounce-after", D, T(time), AT(conf_domain, bounce_after_s), "4d12h", MTA, 0, .help = "give up a message after this time" },
-	{ "retry-after", D, T(time), AT(conf_domain, retry_after_s), "10m", MTA, 0, .help = "time between attempts" },
+	{ "retry-after", D, T(times), AT(conf_domain, retry_after_s), "10m", MTA, 0, .help = "time between attempts; of several, the first" },
 	{ "dkim-sign", D, T(word), AT(conf_domain, dkim_sign), "no", MILTER, 0, .words = dkim_sign_words, .help = "sign mail to these domains" },
 	{ "dkim-identity", D, T(dkim_identity), SPAN(conf_domain, dkim_identity, dkim_identity_text), "sender-or-from", MILTER, 0, .help = "whose signature it is (i=)" },
 	{ "dkim-identity-fallback", D, T(dkim_fallback), AT(conf_domain, dkim_identity_fallback), NULL, MILTER, 0, .help = "identity for which there is a key when the first has none" },

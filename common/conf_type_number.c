@@ -121,6 +121,22 @@ parse_time(struct conf_value *v, void *out, struct err *e)
 	return 0;
 }
 
+/* One time for each attempt, in PowerMTA; MTAs begin with the first and double it. */
+static int
+parse_times(struct conf_value *v, void *out, struct err *e)
+{
+	uint64_t n;
+
+	for (size_t i = 1; i < v->n; i++)
+		if (!conf_time_parse(conf_arg_n(v, i)->text, &n))
+			return err_set(e, "expected a time like 4d12h, 10m or 300s, found '%.*s'",
+			    SLICE_FMT(slice_head(conf_arg_n(v, i)->text, 64)));
+	if (v->n > 1)
+		buf_adds(&v->remark,
+		    "the MTA takes the first of these times and lengthens it by itself");
+	return parse_time(v, out, e);
+}
+
 static int
 parse_time_or_never(struct conf_value *v, void *out, struct err *e)
 {
@@ -274,6 +290,7 @@ parse_auth_rate(struct conf_value *v, void *out, struct err *e)
 /* ---- the types ---- */
 
 TYPE(time, "TIME", "a time like 4d12h, 10m or 300s", 1, 1, 0, 0, parse_time);
+TYPE(times, "TIME[,TIME...]", "a time like 4d12h, 10m or 300s", 1, MANY, COMMAS, 0, parse_times);
 TYPE(time_or_never, "TIME | never", "a time like 4d12h, 10m or 300s, or never", 1, 1, 0, 0,
     parse_time_or_never);
 TYPE(size, "SIZE", "a size like 500000, 64k, 20M or 1G", 1, 1, 0, 0, parse_size);

@@ -293,6 +293,28 @@ parse_bounce_category(struct conf_value *v, void *out, struct err *e)
 	return 0;
 }
 
+/* NAME DOMAIN,...: what <domain $NAME> stands for; conf_block.c takes it from the text. */
+static int
+parse_domain_macro(struct conf_value *v, void *out, struct err *e)
+{
+	struct domain_pattern p;
+
+	(void)out;
+	if (conf_arg_n(v, 0)->text.len > CONF_NAME_MAX)
+		return conf_too_long(e, "name", CONF_NAME_MAX);
+	if (conf_arg_n(v, 0)->text.len == 0 || conf_arg_n(v, 0)->text.p[0] == '$')
+		return conf_unexpected(e);
+	conf_print_arg(v, conf_arg_n(v, 0)->text);
+	for (size_t i = 1; i < v->n; i++) {
+		if (domain_pattern_parse(conf_arg_n(v, i)->text, &p, e) < 0)
+			return -1;
+		buf_addc(&v->text, i == 1 ? ' ' : ',');
+		domain_pattern_print(&p, &v->text);
+		domain_pattern_free(&p);
+	}
+	return 0;
+}
+
 /* ---- the types ---- */
 
 TYPE(vmta_choice, "{NAME | by-smtp-source-ip}",
@@ -309,6 +331,8 @@ TYPE(enable_signals, "{true[,subaccount=N] | false | FILTER}",
 TYPE(sender_rule, "DOMAIN-PATTERN {enable-signals[,subaccount=N] | disable-signals}",
     "a domain pattern and enable-signals, enable-signals,subaccount=N or disable-signals", 2, 3,
     COMMAS, sizeof(struct conf_sender_rule), parse_sender_rule);
+TYPE(domain_macro, "NAME DOMAIN-PATTERN[,DOMAIN-PATTERN...]",
+    "a name and domains with commas between them", 2, MANY, COMMAS, 0, parse_domain_macro);
 TYPE(mail_from, "SOURCE DESTINATION", "two of a@b, a@*, *@b, *@* and <>", 2, 2, 0,
     sizeof(struct conf_mail_from), parse_mail_from);
 TYPE(from_domain, "DOMAIN-PATTERN DOMAIN", "a domain pattern and a domain", 2, 2, 0,

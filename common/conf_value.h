@@ -48,7 +48,7 @@ extern const struct conf_type conf_type_bool, conf_type_time, conf_type_time_or_
     conf_type_user, conf_type_listen, conf_type_name, conf_type_address_file,
     conf_type_dkim_algorithm, conf_type_two_paths, conf_type_ip, conf_type_any, conf_type_list,
     conf_type_category, conf_type_bounce_category, conf_type_network, conf_type_tracking_domain,
-    conf_type_sink_url, conf_type_http_header;
+    conf_type_sink_url, conf_type_http_header, conf_type_domain_macro, conf_type_times;
 
 /*
  * Check the number of arguments, parse, and make the whole error text: "NAME: expected X, found Y".

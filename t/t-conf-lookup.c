@@ -233,7 +233,10 @@ domains(void)
 	    "<virtual-mta w>\n</virtual-mta>\n"
 	    "<virtual-mta-pool p>\nvirtual-mta v\n<domain *.example>\nretry-after 5m\n"
 	    "max-smtp-out 5\n</domain>\n<domain [*.]a.example>\nmax-smtp-out 6\n</domain>\n"
-	    "<domain a.example>\nmax-smtp-out 7\n</domain>\n</virtual-mta-pool>\n";
+	    "<domain a.example>\nmax-smtp-out 7\n</domain>\n</virtual-mta-pool>\n"
+	    "domain-macro both one.test,[*.]two.test,x.test\n"
+	    "<domain $both>\nmax-smtp-out 3\nretry-after 3m\n</domain>\n"
+	    "<domain x.test>\nmax-smtp-out 1\nretry-after 1m\n</domain>\n";
 	static const struct {
 		const char *vmta;
 		bool pool;
@@ -252,6 +255,9 @@ domains(void)
 		{ "v", false, "x.example", 540, 1, 86400, true },
 		{ "w", true, "x.example", 300, 5, 86400, false },
 		{ "w", false, "", 60, 1, 86400, false },
+		{ NULL, false, "one.test", 180, 3, 86400, false },
+		{ "v", false, "a.two.test", 540, 3, 86400, false },
+		{ NULL, false, "a.one.test", 60, 1, 86400, false },
 	};
 	struct conf *c = parse(text);
 
@@ -404,11 +410,13 @@ static const struct {
 	const char *own, *other; /* clients */
 } relays[] = {
 	{ "", "127.0.0.1", 25, "127.0.0.1", "192.0.2.1" },
-	{ "smtp-listener 0.0.0.0:587\nsmtp-listener 0.0.0.0:2525\n", "127.0.0.1", 2525, "127.9.9.9", "10.0.0.1" },
+	{ "smtp-listener 0.0.0.0:587\nsmtp-listener 0.0.0.0:2525\n", "127.0.0.1", 2525, "127.9.9.9",
+	    "10.0.0.1" },
 	{ "smtp-listener [::]:25\n", "::1", 25, "::1", "2001:db8::1" },
 	{ "smtp-listener 192.0.2.1:25\n", "192.0.2.1", 25, "192.0.2.1", "192.0.2.2" },
 	{ "smtp-listener 192.0.2.1:465\n", "127.0.0.1", 25, "127.0.0.1", "192.0.2.1" },
-	{ "smtp-listener 0.0.0.0:25\n<inbound>\nonward-relay [2001:db8::7]:26\n</inbound>\n", "2001:db8::7", 26, "2001:db8::7", "2001:db8::8" },
+	{ "smtp-listener 0.0.0.0:25\n<inbound>\nonward-relay [2001:db8::7]:26\n</inbound>\n",
+	    "2001:db8::7", 26, "2001:db8::7", "2001:db8::8" },
 };
 
 static bool
@@ -446,7 +454,8 @@ onward(void)
 	c = parse("<bounce-processor>\nforward-unmatched-to a@b.example\n</bounce-processor>\n"
 		  "<feedback-loop-processor>\nforward-errors-to C@d.example\n"
 		  "</feedback-loop-processor>\n");
-	ok(conf_is_forward(c, SLICE_LIT("A@B.example")) && conf_is_forward(c, SLICE_LIT("c@d.example")),
+	ok(conf_is_forward(c, SLICE_LIT("A@B.example")) &&
+		conf_is_forward(c, SLICE_LIT("c@d.example")),
 	    "forwards");
 	ok(!conf_is_forward(c, SLICE_LIT("x@b.example")) && !conf_is_forward(c, SLICE_LIT("")),
 	    "others are none");

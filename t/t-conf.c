@@ -269,8 +269,8 @@ mail_log(void)
 
 	none = conf_parse("t", SLICE_LIT(""), &e);
 	ok(none != NULL && !none->mail_log.given && none->mail_log.mta == CONF_MTA_AUTO &&
-		!none->mail_log.utc && none->mail_log.index == NULL && none->mail_log.wait_s == 60 &&
-		none->mail_log.index_age_s == 14 * 86400,
+		!none->mail_log.utc && none->mail_log.index == NULL &&
+		none->mail_log.wait_s == 60 && none->mail_log.index_age_s == 14 * 86400,
 	    "and its defaults");
 	conf_free(none);
 }
@@ -303,7 +303,9 @@ tracking_base(void)
 		{ "https://u@a.example", NULL },
 		{ "https://a.example?x", NULL },
 		{ "https://[::1]:8461", NULL },
-		{ "https://b\xc3\xbc" "cher.example", NULL },
+		{ "https://b\xc3\xbc"
+		  "cher.example",
+		    NULL },
 		{ "a..b", NULL },
 	};
 	struct conf *c;
@@ -438,6 +440,11 @@ static const struct {
 	{ "<source {auht}>\n</source>\n",
 	    "t:1: <source>: expected an IP address, a network, a name, {auth}, {pickup} or "
 	    "{transmissions-api}, found '{auht}'" },
+	{ "<source {bulk}>\n</source>\n<smtp-user u>\npassword x\nsource {bulk}\n</smtp-user>\n",
+	    NULL },
+	{ "smtp-listener 0.0.0.0:25 source={in}\n<source {in}>\n</source>\n", NULL },
+	{ "<source {pickpu}>\n</source>\n<smtp-user u>\npassword x\nsource {bulk}\n</smtp-user>\n",
+	    "t:5: source: there is no <source> '{bulk}'" },
 	{ "<source 10.0.0.0/33>\n</source>\n",
 	    "t:1: <source>: expected an IP address, a network, a name, {auth}, {pickup} or "
 	    "{transmissions-api}, found '10.0.0.0/33'" },
@@ -451,23 +458,23 @@ static const struct {
 	{ "<spool /a /b>\n</spool>\n", "t:1: <spool>: expected one name" },
 	{ "<inbound>\nonward-relay localhost:25\n</inbound>\n",
 	    "t:2: onward-relay: expected IP:PORT, found 'localhost:25'" },
-	{ "<inbound>\nonward-age 5\n</inbound>\n",
-	    "t:2: onward-age: expected a time like 4d12h, 10m or 300s, from 1m to 366d, found '5'" },
+	{ "<inbound>\nonward-age 5\n</inbound>\n", "t:2: onward-age: expected a time like 4d12h, "
+	                                           "10m or 300s, from 1m to 366d, found '5'" },
 	{ "<inbound>\ndns-file keys\n</inbound>\n",
 	    "t:2: dns-file: expected an absolute path, found 'keys'" },
 	{ "<inbound>\ndns-resolver [::1]:53\n</inbound>\n",
 	    "t:2: dns-resolver: expected an IPv4 address, found [::1]:53" },
 	{ "<bounce-processor>\nforward-unmatched-to a@b.example\n<address-list>\ndomain b.example\n"
 	  "</address-list>\n</bounce-processor>\n",
-	    "t:2: forward-unmatched-to: a@b.example is in the address-list of <bounce-processor>: it "
+	    "t:2: forward-unmatched-to: a@b.example is in the address-list of <bounce-processor>: "
+	    "it "
 	    "would come back" },
 	{ "<bounce-processor>\nforward-errors-to Ab@c.example\n</bounce-processor>\n"
 	  "<feedback-loop-processor>\n<address-list>\naddress /^a/\n</address-list>\n"
 	  "</feedback-loop-processor>\n",
 	    "t:2: forward-errors-to: Ab@c.example is in the address-list of "
 	    "<feedback-loop-processor>: it would come back" },
-	{ "<sink signals>\n</sink>\n",
-	    "t:1: <sink signals>: that is upload-url's in <signals>" },
+	{ "<sink signals>\n</sink>\n", "t:1: <sink signals>: that is upload-url's in <signals>" },
 	{ "<sink x.y>\n</sink>\n",
 	    "t:1: <sink x.y>: a name has 40 letters, digits, - and _ at most" },
 	{ "<sink x>\n</sink>\n", "t:1: <sink x>: type is missing" },
@@ -484,7 +491,8 @@ static const struct {
 	{ "<sink x>\ntype sparkpost\nurl https://a.example/\napi-key k\nformat flat\n</sink>\n",
 	    "t:1: <sink x>: type sparkpost takes format msys and compress gzip only" },
 	{ "<sink x>\ntype http\nurl https://a.example/{what}\n</sink>\n",
-	    "t:3: url: unknown variable in the URL: there are {batch}, {segment}, {node} and {date}" },
+	    "t:3: url: unknown variable in the URL: there are {batch}, {segment}, {node} and "
+	    "{date}" },
 	{ "<sink x>\ntype http\nurl http://a.example/\n</sink>\n",
 	    "t:3: url: http:// only to a loopback address (127.0.0.0/8, ::1, localhost); use "
 	    "https://" },
@@ -552,6 +560,34 @@ static const struct {
 	    "t:2: 'domain-key' belongs at the top level or in <domain-key-list> or in "
 	    "<virtual-mta>, "
 	    "not in <source>" },
+	/* domain-macro */
+	{ "domain-macro m a.example, B.example,[*.]c.example\n<domain $m>\nmax-smtp-out 2\n"
+	  "</domain>\n<virtual-mta v>\n<domain $M>\ndkim-sign yes\n</domain>\n</virtual-mta>\n",
+	    NULL },
+	{ "domain-macro m a.example,a.example\n<domain $m>\nmax-smtp-out 2\n</domain>\n"
+	  "<domain $m>\nmax-smtp-out 3\n</domain>\n",
+	    NULL },
+	{ "domain-macro yahoo a.example\n<domain $yahooo>\n</domain>\n",
+	    "t:2: <domain>: there is no domain-macro 'yahooo' above (did you mean '$yahoo'?)" },
+	{ "<domain $m>\n</domain>\ndomain-macro m a.example\n",
+	    "t:1: <domain>: there is no domain-macro 'm' above" },
+	{ "domain-macro m a.example,b.example\n<domain $m>\nmax-smtp-out many\n</domain>\n",
+	    "t:3: max-smtp-out: expected a number or unlimited, found 'many'" },
+	{ "domain-macro m\n", "t:1: domain-macro: expected a name and domains with commas between "
+			      "them, found less" },
+	{ "domain-macro m a..b\n", "t:1: domain-macro: 'a..b' is not a domain, *, *.DOMAIN, "
+				   "[*.]DOMAIN or [NETWORK]" },
+	{ "domain-macro m a.example\ndomain-macro M b.example\n",
+	    "t:2: domain-macro: 'M' is given before" },
+	/* what PowerMTA's own files have */
+	{ "<bounce-category-patterns>\n// other    # all others\n</bounce-category-patterns>\n",
+	    NULL },
+	{ "<domain {gmImprinter}>\nnonsense\n</domain>\n", NULL },
+	{ "spool /var/spool/pmta\n", NULL },
+	{ "spool var/spool\n", "t:1: <spool>: expected an absolute path, found 'var/spool'" },
+	{ "<domain *>\nretry-after 10m,20m, 1h\n</domain>\n", NULL },
+	{ "<domain *>\nretry-after 10m,x\n</domain>\n",
+	    "t:2: retry-after: expected a time like 4d12h, 10m or 300s, found 'x'" },
 	/* references */
 	{ "rewrite-list mfrm\n<rewrite-list mfrom>\n</rewrite-list>\n",
 	    "t:1: rewrite-list: there is no <rewrite-list> 'mfrm' (did you mean 'mfrom'?)" },
@@ -670,6 +706,15 @@ static const struct {
 	    "etc/logrotate.d has signalpost's;"
 	    "t:4: max-msg-rate: PowerMTA's, ignored: Postfix: smtp_destination_rate_delay; "
 	    "how many at once is max-smtp-out;" },
+	{ "domain-macro m a.example,b.example\n<domain $m>\nmax-smtp-out 1\nmax-smtp-out 2\n"
+	  "dk-sign yes\n</domain>\n",
+	    "t:4: max-smtp-out: given before, at t:3; this one counts;"
+	    "t:5: dk-sign: PowerMTA's, ignored: DomainKeys is historic (RFC 5617): dkim-sign;" },
+	{ "<domain {gmImprinter}>\nnonsense\n</domain>\n",
+	    "t:1: <domain {gmImprinter}>: a queue of PowerMTA; ignored;" },
+	{ "<domain *>\nretry-after 10m,20m\n</domain>\n",
+	    "t:2: retry-after: the MTA takes the first of these times and lengthens it by "
+	    "itself;" },
 	{ "<smtp-pattern-list x>\nreply /4/ mode=backoff\n</smtp-pattern-list>\n",
 	    "t:1: <smtp-pattern-list>: has no meaning outside PowerMTA; ignored;" },
 	{ "relay-debug yes\nrelay-debug no\n",
@@ -1258,8 +1303,9 @@ all_errors(void)
 	buf_clear(&all);
 	put("main.conf", "<a>\n<a>\n<a>\n<a>\n<a>\n<a>\n<a>\n<a>\n<a>\nafter\n");
 	c = conf_load_all(path, collect, &all, &e);
-	ok(c == NULL && strcmp(buf_str(&all), "main.conf:1: <a> is not a block\n"
-					      "main.conf:9: <a>: blocks nested more than 8 deep\n") == 0,
+	ok(c == NULL &&
+		strcmp(buf_str(&all), "main.conf:1: <a> is not a block\n"
+				      "main.conf:9: <a>: blocks nested more than 8 deep\n") == 0,
 	    "nested too deep: nothing behind it is looked at");
 	buf_clear(&all);
 	snprintf(path, sizeof(path), "%s/absent", dir);
