@@ -16,7 +16,7 @@
 void
 outcome_init(struct outcome *o, struct index *ix, const struct classifier *rules)
 {
-	*o = (struct outcome){ .ix = ix, .rules = rules };
+	*o = (struct outcome){ .ix = ix, .rules = rules, .only = INDEX_FIRST };
 	buf_init(&o->lines, BUF_NO_LIMIT);
 	buf_init(&o->raw, 64 * 1024);
 	buf_init(&o->reason, 128 * 1024);
@@ -207,10 +207,10 @@ keep_line(struct outcome *o, const struct maillog_line *m, int64_t at_us)
 {
 	struct outcome_kept *k = &o->kept[o->next_kept];
 
-	if (o->replaying || m->mta != MAILLOG_POSTFIX || m->text.len > OUTCOME_TEXT ||
+	if (o->only != INDEX_FIRST || m->mta != MAILLOG_POSTFIX || m->text.len > OUTCOME_TEXT ||
 	    m->tag.len > k->tag.max)
 		return;
-	k->id = hash_fnv1a(m->queue_id);
+	o->kept_ids[o->next_kept] = hash_fnv1a(m->queue_id);
 	k->at_us = at_us;
 	buf_clear(&k->tag);
 	buf_add(&k->tag, m->tag);
@@ -219,27 +219,32 @@ keep_line(struct outcome *o, const struct maillog_line *m, int64_t at_us)
 	o->next_kept = (o->next_kept + 1) % OUTCOME_KEPT;
 }
 
-/* The next hop's lines may have come before that which says that it is the next hop. */
+/*
+ * The next hop's lines may have come before that which says that it is the next hop: they are
+ * read again for this message, and for no other that waits under the same id.
+ */
 static int
-replay(struct outcome *o, struct slice queue_id, struct err *e)
+replay(struct outcome *o, int64_t message, int64_t received_s, struct slice queue_id, struct err *e)
 {
+	int64_t since_us = (received_s - AHEAD_S) * 1000000;
 	uint64_t id = hash_fnv1a(queue_id);
 	struct outcome_counts counts;
 	int rc = 1;
 
-	o->replaying = true;
-	for (size_t i = 0; i < OUTCOME_KEPT && rc > 0; i++) {
-		struct outcome_kept *k = &o->kept[(o->next_kept + i) % OUTCOME_KEPT];
+	o->only = message;
+	for (size_t n = 0; n < OUTCOME_KEPT && rc > 0; n++) {
+		size_t i = (o->next_kept + n) % OUTCOME_KEPT;
 		struct maillog_line m;
 
-		if (k->id != id)
+		if (o->kept_ids[i] != id || o->kept[i].at_us < since_us)
 			continue;
-		maillog_parse_text(buf_slice(&k->tag), buf_slice(&k->text), MAILLOG_POSTFIX, &m);
+		maillog_parse_text(
+		    buf_slice(&o->kept[i].tag), buf_slice(&o->kept[i].text), MAILLOG_POSTFIX, &m);
 		counts = o->counts;
-		rc = outcome_line(o, &m, k->at_us, true, e);
+		rc = outcome_line(o, &m, o->kept[i].at_us, true, e);
 		o->counts.strangers = counts.strangers;
 	}
-	o->replaying = false;
+	o->only = INDEX_FIRST;
 	return rc < 0 ? -1 : 0;
 }
 
@@ -251,9 +256,12 @@ goes_on(
 	uint64_t id = hash_fnv1a(m->other_id);
 
 	if (m->other_id.len == 0 || slice_eq(m->other_id, m->queue_id) ||
-	    *recent_slot(o, id) != id || o->replaying)
+	    *recent_slot(o, id) != id || o->only != INDEX_FIRST)
 		return 0;
-	return index_move(o->ix, msg, m->other_id, e) < 0 || replay(o, m->other_id, e) < 0 ? -1 : 1;
+	if (index_move(o->ix, msg, m->other_id, e) < 0 ||
+	    replay(o, msg->id, msg->received_s, m->other_id, e) < 0)
+		return -1;
+	return 1;
 }
 
 static int
@@ -308,6 +316,27 @@ find(struct outcome *o, const struct maillog_line *m, struct slice rcpt, int64_t
 	return rc;
 }
 
+/* It waits under another queue id than that of its reception. */
+static bool
+moved(const struct index_message *msg)
+{
+	return !slice_eq(msg->under, msg->facts.queue_id);
+}
+
+/* The first of those whom it is about. 0: not all of them may be known yet, or there is none. */
+static int
+find_first(struct outcome *o, const struct maillog_line *m, struct slice rcpt, int64_t at_us,
+    bool last_chance, struct index_message *msg, struct err *e)
+{
+	int rc = find(o, m, rcpt, at_us, INDEX_FIRST, msg, e);
+
+	if (last_chance || rc <= 0 || !moved(msg))
+		return rc;
+	while (rc > 0 && moved(msg))
+		rc = find(o, m, rcpt, at_us, msg->id, msg, e);
+	return rc <= 0 ? rc : find(o, m, rcpt, at_us, INDEX_FIRST, msg, e);
+}
+
 /*
  * Who has come here under another queue id, and who was received under this one: a
  * filter that gives the message back to the milter makes two of one.
@@ -320,8 +349,8 @@ to_each(struct outcome *o, struct index_message *msg, const struct maillog_line 
 	int rc = 1;
 
 	for (bool on = true; on && rc > 0;) {
-		on = !slice_eq(msg->under, msg->facts.queue_id);
-		if (attempt(o, msg, m, at_us, e) < 0)
+		on = moved(msg);
+		if ((o->only == INDEX_FIRST || o->only == id) && attempt(o, msg, m, at_us, e) < 0)
 			return -1;
 		if (on) {
 			rc = find(o, m, rcpt, at_us, id, msg, e);
@@ -350,13 +379,11 @@ attempts(
 		at = 0;
 	}
 	while (maillog_rcpt(m, &at, &rcpt)) {
-		rc = find(o, m, rcpt, at_us, INDEX_FIRST, &msg, e);
+		rc = find_first(o, m, rcpt, at_us, last_chance, &msg, e);
 		if (rc == 0 && !last_chance)
 			return 0;
-		if (rc == 0) {
+		if (rc == 0)
 			o->counts.strangers++;
-			keep_line(o, m, at_us);
-		}
 		if (rc < 0 || (rc > 0 && to_each(o, &msg, m, rcpt, at_us, e) < 0))
 			return -1;
 	}
@@ -377,7 +404,9 @@ all(struct outcome *o, const struct maillog_line *m, struct slice queue_id, int6
 
 	while (
 	    (rc = index_find(o->ix, queue_id, (struct slice){ 0 }, msg.id, until_s, &msg, e)) > 0) {
-		if (act(o, &msg, m, at_us, e) < 0)
+		int64_t id = msg.id;
+
+		if ((o->only == INDEX_FIRST || o->only == id) && act(o, &msg, m, at_us, e) < 0)
 			return -1;
 		n = 1;
 	}
@@ -455,8 +484,8 @@ begins(struct outcome *o, const struct maillog_line *m, int64_t at_us, struct er
 	           : all(o, m, m->queue_id, at_us, at_us / 1000000 - START_S, lose, e);
 }
 
-int
-outcome_line(
+static int
+take(
     struct outcome *o, const struct maillog_line *m, int64_t at_us, bool last_chance, struct err *e)
 {
 	int64_t at_s = at_us / 1000000;
@@ -467,8 +496,6 @@ outcome_line(
 		return attempts(o, m, at_us, last_chance, e);
 	case MAILLOG_EXPIRED:
 		rc = all(o, m, m->queue_id, at_us, at_s + AHEAD_S, expire, e);
-		if (rc == 0 && last_chance)
-			keep_line(o, m, at_us);
 		return rc == 0 ? last_chance : rc;
 	case MAILLOG_DELETED:
 		rc = all(o, m, m->queue_id, at_us, at_s + AHEAD_S, deleted, e);
@@ -482,13 +509,10 @@ outcome_line(
 			if (rc < 0 || (rc == 0 && !last_chance))
 				return rc;
 		}
-		rc = begins(o, m, at_us, e);
-		break;
+		return begins(o, m, at_us, e) < 0 ? -1 : 1;
 	case MAILLOG_REMOVED:
 		/* Not lost at once: a logger with threads may turn lines round. */
-		rc = index_freed(o->ix, m->queue_id, at_s + AHEAD_S, at_s, e);
-		keep_line(o, m, at_us);
-		break;
+		return index_freed(o->ix, m->queue_id, at_s + AHEAD_S, at_s, e) < 0 ? -1 : 1;
 	case MAILLOG_DROPPED:
 		o->counts.dropped += m->lost > 0 ? m->lost : 1;
 		break;
@@ -497,7 +521,19 @@ outcome_line(
 	case MAILLOG_KINDS:
 		break;
 	}
-	return rc < 0 ? -1 : 1;
+	return 1;
+}
+
+int
+outcome_line(
+    struct outcome *o, const struct maillog_line *m, int64_t at_us, bool last_chance, struct err *e)
+{
+	int rc = take(o, m, at_us, last_chance, e);
+
+	if (rc > 0 && (m->kind == MAILLOG_ATTEMPT || m->kind == MAILLOG_EXPIRED ||
+			  m->kind == MAILLOG_DELETED || m->kind == MAILLOG_REMOVED))
+		keep_line(o, m, at_us);
+	return rc;
 }
 
 int

@@ -14,7 +14,8 @@
  *
  * Who is taken by somebody that gives it back under a queue id which began here lately
  * (a content filter, an alias, another instance that logs to the same place, postsuper -r)
- * waits on under that one: the last hop's word counts.
+ * waits on under that one: the last hop's word counts. If it was given back to the milter,
+ * there are two messages, and each has its own end.
  *
  * The event_id is made of the line and the message id alone: a line that is
  * read again after a crash makes the same event.
@@ -41,11 +42,10 @@ struct outcome_counts {
 
 #define OUTCOME_STARTS 256
 #define OUTCOME_RECENT 16384 /* queue ids that are remembered */
-#define OUTCOME_KEPT   1024  /* lines about strangers that are */
+#define OUTCOME_KEPT   4096  /* lines that are */
 #define OUTCOME_TEXT   2048  /* bytes of such a line at most */
 
-struct outcome_kept { /* a line about a queue id that nobody waited under */
-	uint64_t id;  /* hash of the queue id; 0: none */
+struct outcome_kept { /* a line about what became of a queue id's messages */
 	int64_t at_us;
 	struct buf tag, text;
 };
@@ -62,12 +62,13 @@ struct outcome {
 	/*
 	 * A message that is handed to a content filter, or goes to an alias, may come back under
 	 * another queue id: those that began here lately, and what was said of them before we
-	 * knew whose they are.
+	 * knew who else they are.
 	 */
 	uint64_t recent[OUTCOME_RECENT];
+	uint64_t kept_ids[OUTCOME_KEPT]; /* hashes of the queue ids of: */
 	struct outcome_kept *kept;
 	size_t next_kept;
-	bool replaying;
+	int64_t only; /* the message that lines are read again for; INDEX_FIRST: none */
 };
 
 void outcome_init(struct outcome *o, struct index *ix, const struct classifier *rules);
