@@ -34,6 +34,14 @@ print_since(const char *what, int64_t s, const struct status *st, FILE *out)
 }
 
 static void
+print_ago(const char *what, int64_t s, const struct status *st, FILE *out)
+{
+	print_since(what, s, st, out);
+	if (s > 0 && s <= st->now_s)
+		fputs(" ago", out);
+}
+
+static void
 print_files(const char *what, const struct status_files *f, const struct status *st, FILE *out)
 {
 	char size[32];
@@ -66,8 +74,8 @@ print_sink(const struct ledger_sums *s, const struct status *st, FILE *out)
 	fprintf(out, "          %llu batches sent (%s), %llu sent again",
 	    (unsigned long long)c->sent, spool_view_size(c->bytes, size),
 	    (unsigned long long)c->retried);
-	print_since(", last success ", c->success_s, st, out);
-	print_since(", last try ", c->tried_s, st, out);
+	print_ago(", last success ", c->success_s, st, out);
+	print_ago(", last try ", c->tried_s, st, out);
 	if (c->status[0] != '\0') {
 		fputs(": ", out);
 		spool_view_print(out, slice_str(c->status));

@@ -17,6 +17,7 @@
 #define QUIET_MAX_S  600   /* without a success while something waits */
 #define OLD_EVENT_S  21600 /* the first of the uploader's own warnings */
 #define OLD_REPORT_S 600   /* a report is processed within seconds */
+#define NO_ROOM      65536 /* the ledger needs more, to say what became of anything */
 
 __attribute__((format(printf, 2, 3))) static void
 problem(struct status *st, const char *fmt, ...)
@@ -116,7 +117,12 @@ look_at_space(struct status *st, const struct spool_view *v)
 		return;
 	st->free_bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
 	st->free_inodes = (uint64_t)fs.f_favail;
-	if (st->free_bytes < least)
+	if (st->free_bytes < NO_ROOM || st->free_inodes == 0)
+		problem(st,
+		    "there is no room where the spool is (%s free, %llu inodes): nothing can be "
+		    "written, mail is tempfailed; remove other files, see df and df -i",
+		    spool_view_size(st->free_bytes, have), (unsigned long long)st->free_inodes);
+	else if (st->free_bytes < least)
 		problem(st,
 		    "%s are free where the spool is, less than min-free-space %s: the oldest "
 		    "events are "
@@ -156,6 +162,19 @@ missing(void *arg, const char *segment, uint64_t events)
 		st->missing[st->n_missing++] = (struct status_missing){ xstrdup(segment), events };
 }
 
+/* Answers that come again until somebody changes the configuration: the wrong key or address. */
+static bool
+wants_a_change(const char *status)
+{
+	static const char *const answers[] = { "HTTP 3", "HTTP 401", "HTTP 403", "HTTP 404",
+		"HTTP 405", "HTTP 407", "HTTP 410", "HTTP 415" };
+
+	for (size_t i = 0; i < COUNT(answers); i++)
+		if (strncmp(status, answers[i], strlen(answers[i])) == 0)
+			return true;
+	return false;
+}
+
 static void
 judge_sink(struct status *st, const struct ledger_sums *s)
 {
@@ -175,9 +194,25 @@ judge_sink(struct status *st, const struct ledger_sums *s)
 	since_s = s->oldest_s > 0 ? s->oldest_s : st->closed.oldest_s;
 	if (since_s < c->success_s)
 		since_s = c->success_s;
-	if (c->tried_s > c->success_s && st->now_s - since_s > QUIET_MAX_S)
+	if (c->tried_s > c->success_s &&
+	    (st->now_s - since_s > QUIET_MAX_S || wants_a_change(c->status)))
 		problem(st, "sink %s takes nothing: %s", c->name,
 		    c->status[0] != '\0' ? c->status : "no answer");
+}
+
+/* Segments have no reader: they collect until the disk is full. */
+static void
+look_for_sinks(struct status *st)
+{
+	const struct conf_signals *s = &st->conf->signals;
+
+	if (st->closed.n == 0 || st->conf->n_sinks > 0 ||
+	    (s->given && s->api_key != NULL && s->upload_url != NULL))
+		return;
+	problem(st,
+	    "segments wait and go nowhere (%llu): the configuration has no <signals> block with an "
+	    "api-key, and no <sink>",
+	    (unsigned long long)st->closed.n);
 }
 
 /* Whoever removes it has seen it. */
@@ -278,6 +313,7 @@ status_gather(const struct conf *conf, struct status *out, struct err *e)
 	look_at_files(out, &v);
 	look_at_rejected(out, &v);
 	look_at_space(out, &v);
+	look_for_sinks(out);
 	look_at_ledger(out, &v);
 	look_at_index(out, &v);
 	spool_view_close(&v);

@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """min-free-space on small file systems: the oldest segments go, none that is on its way, all are counted;
 and `signalpost status` says how things stand, in trouble and out of it."""
+import http.server
 import json
 import os
 import shutil
@@ -159,6 +160,52 @@ def test_status(top):
     shutil.rmtree(spool)
 
 
+class Refuser(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        text = b'{"errors":[{"message":"no such key"}]}'
+        self.send_response(401)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text)
+
+    def log_message(self, *args):
+        pass
+
+
+def test_wrong(top):
+    """What only a change of the configuration mends is a problem at once, with the endpoint's words."""
+    spool, conf, log = (os.path.join(top, n) for n in ("spool", "conf", "log4"))
+    os.mkdir(spool)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuser)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    url = "http://127.0.0.1:%d/x" % server.server_address[1]
+    configure(conf, spool, url, "0", "<sink more>\n  type http\n  url %s\n</sink>\n" % url)
+    u = Uploader(conf, log)
+    wait(lambda: os.path.isdir(os.path.join(spool, "events/open")))
+    segment(spool, 1)
+    said = 'takes nothing: HTTP 401 "no such key" (check api-key)'
+    ok(wait(lambda: {"sink %s %s" % (n, said) for n in ("more", "signals")} <= set(ledger(conf)[0]["problems"])),
+       "the wrong key is a problem at once", ledger(conf))
+    ok(wait(lambda: "kept: sink more at 127.0.0.1:" in u.text() and "kept: 127.0.0.1:" in u.text()),
+       "two sinks at one host: the log says which", u.text())
+    code, out, _ = status(conf)
+    ok(code == 1 and "last try" in out and "s ago: HTTP 401" in out, "since when", out)
+    u.stop()
+    server.shutdown()
+    server.server_close()
+    with open(conf, "w") as f:
+        f.write('<spool>\n  directory %s\n</spool>\n<milter>\n  user ""\n</milter>\n' % spool)
+    u = Uploader(conf, log)
+    wait(lambda: "nothing is uploaded" in u.text())
+    code, out, _ = status(conf)
+    ok(code == 1 and "PROBLEM   segments wait and go nowhere (1): " in out, "no sink at all is a problem", out)
+    u.stop()
+    shutil.rmtree(spool)
+
+
 def small(top, options):
     place = os.path.join(top, "small")
     os.mkdir(place)
@@ -253,8 +300,17 @@ def test_inodes(top):
         ok(wait(lambda: os.statvfs(spool).f_favail >= 10), "inodes run out after %d segments: some are made free" % i, u.text()[-500:])
         _, sink = ledger(conf)
         ok(wait(lambda: adds_up(ledger(conf)[1]) and ledger(conf)[1]["purged"] > 0), "counted", ledger(conf)[1])
-    finally:
         u.stop()
+        try:
+            for i in range(300):
+                open(os.path.join(place, "other%d" % i), "w").close()
+        except OSError:
+            pass
+        code, out, _ = status(conf)
+        ok(code == 1 and "PROBLEM   there is no room where the spool is" in out and "0 inodes" in out, "none left: a problem", out)
+    finally:
+        if u.p.poll() is None:
+            u.stop()
         subprocess.run(["umount", place], check=True)
         os.rmdir(place)
 
@@ -263,6 +319,7 @@ def main():
     top = os.path.realpath(tempfile.mkdtemp(prefix="sp-space."))
     try:
         test_status(top)
+        test_wrong(top)
         test_full(top)
         test_inodes(top)
     finally:

@@ -30,7 +30,7 @@ struct outcome { /* what is to be written to the ledger */
 	char reason[ANSWER_QUOTE_MAX + 64];
 	char id[ANSWER_ID_MAX + 1]; /* the endpoint's name for the batch, or "" */
 	struct ledger_try tried;
-	char status[64];
+	char status[LEDGER_STATUS_MAX];
 	bool archived;
 	struct ledger_archive archive;
 	bool done, grew, void_; /* of the segment; void: it is no longer what it was */
@@ -62,7 +62,8 @@ struct slot {
 	struct archive_job archive;
 	int64_t made_ms;         /* when the batch was */
 	int64_t began_ms;        /* the transfer */
-	struct buf host, secret; /* as they were when it began: a reload may change them */
+	struct buf host, secret; /* as they were when it began: a reload may change them; how
+	                            log lines call the sink */
 	struct outcome out;
 };
 

@@ -237,7 +237,8 @@ sink_file_written(struct slot *t)
 	int64_t wait;
 
 	o->tried.at_s = clock_wall_s();
-	snprintf(o->status, sizeof(o->status), "%.60s", j->rc == 0 ? "written" : j->why.text);
+	snprintf(o->status, sizeof(o->status), "%.*s", LEDGER_STATUS_MAX - 1,
+	    j->rc == 0 ? "written" : j->why.text);
 	o->tried.status = o->status;
 	if (j->rc == 0) {
 		sink_works(k, k->name);

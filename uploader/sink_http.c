@@ -73,6 +73,16 @@ log_kept(const struct slot *t, const char *why, const struct answer *a, int64_t 
 	    (long long)(wait_ms + 999) / 1000);
 }
 
+/* Several sinks may be at one host: all but upload-url say which they are. */
+static void
+name_place(struct slot *t, const char *url)
+{
+	buf_clear(&t->host);
+	if (strcmp(t->sink->name, SINKS_SIGNALS) != 0)
+		buf_printf(&t->host, "sink %s at ", t->sink->name);
+	upload_host(url, &t->host);
+}
+
 bool
 sink_http_send(struct slot *t)
 {
@@ -93,8 +103,7 @@ sink_http_send(struct slot *t)
 	buf_init(&url, BUF_NO_LIMIT);
 	make_url(&url, t);
 	r.url = buf_str(&url);
-	buf_clear(&t->host);
-	upload_host(r.url, &t->host);
+	name_place(t, r.url);
 	buf_clear(&t->secret);
 	buf_adds(&t->secret, c->api_key != NULL ? c->api_key : "");
 	t->began_ms = clock_mono_ms();
@@ -124,15 +133,13 @@ describe(struct buf *out, const struct upload_result *r, const struct answer *a)
 		buf_printf(out, " (%s)", a->advice);
 }
 
+/* `why` is what describe() made of it, or what there is to say of a success. */
 static void
-note_try(struct slot *t, const struct upload_result *r, bool good)
+note_try(struct slot *t, const char *why, bool good)
 {
 	struct ledger_try *y = &t->out.tried;
 
-	if (r->status != 0)
-		snprintf(t->out.status, sizeof(t->out.status), "HTTP %ld", r->status);
-	else
-		snprintf(t->out.status, sizeof(t->out.status), "%.60s", r->error.text);
+	snprintf(t->out.status, sizeof(t->out.status), "%.*s", LEDGER_STATUS_MAX - 1, why);
 	y->status = t->out.status;
 	y->at_s = clock_wall_s();
 	y->good = good;
@@ -143,18 +150,18 @@ note_try(struct slot *t, const struct upload_result *r, bool good)
 
 /* Not a failure of ours if the ledger can't be told of a try that came to nothing. */
 static void
-tell_failed(struct slot *t, const struct upload_result *r)
+tell_failed(struct slot *t, const char *why)
 {
-	note_try(t, r, false);
+	note_try(t, why, false);
 	ledger_tried(t->sink->all->env.ledger, t->sink->id, &t->out.tried, NULL);
 	t->out.tried = (struct ledger_try){ 0 };
 }
 
 static void
-taken(struct slot *t, const struct upload_result *r, const struct answer *a)
+taken(struct slot *t, const char *why, const struct answer *a)
 {
 	sink_works(t->sink, buf_str(&t->host));
-	note_try(t, r, true);
+	note_try(t, why, true);
 	t->out.fates[LEDGER_UPLOADED] = t->batch.events;
 	memcpy(t->out.id, a->id, sizeof(t->out.id));
 	t->stage = SLOT_SETTLING;
@@ -177,11 +184,11 @@ learn_size(struct slot *t)
  * are found out once; lines are looked for so many times.
  */
 static void
-refused(struct slot *t, const struct upload_result *r, const struct answer *a, const char *why)
+refused(struct slot *t, const struct answer *a, const char *why)
 {
 	bool too_large = a->verdict == ANSWER_TOO_LARGE;
 
-	tell_failed(t, r);
+	tell_failed(t, why);
 	if (t->batch.events > 1 && (too_large || t->refusals < SINK_REFUSALS_MAX)) {
 		if (t->refusals == 0 && !t->small)
 			log_warn(
@@ -207,7 +214,7 @@ not_taken(struct slot *t, const struct upload_result *r, const struct answer *a,
 	int64_t wait = sink_failed(t->sink, t,
 	    a->verdict == ANSWER_SLOW ? &backoff_slow : &backoff_normal, r->retry_after_s);
 
-	tell_failed(t, r);
+	tell_failed(t, why);
 	log_kept(t, why, a, wait);
 	t->stage = SLOT_READY;
 }
@@ -231,11 +238,11 @@ sink_http_answered(struct slot *t, const struct upload_result *r)
 	describe(&why, r, &a);
 	switch (a.verdict) {
 	case ANSWER_DONE:
-		taken(t, r, &a);
+		taken(t, buf_str(&why), &a);
 		break;
 	case ANSWER_REFUSED:
 	case ANSWER_TOO_LARGE:
-		refused(t, r, &a, buf_str(&why));
+		refused(t, &a, buf_str(&why));
 		break;
 	case ANSWER_LATER:
 	case ANSWER_SLOW:
