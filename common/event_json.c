@@ -2,6 +2,7 @@
  * event_json.c - an event as a line of JSON.
  */
 #include <json-c/json.h>
+#include <json-c/linkhash.h>
 
 #include "common/event_field.h"
 #include "common/event_text.h"
@@ -9,6 +10,19 @@
 
 /* The keys are constants and each comes once. */
 #define ADD (JSON_C_OBJECT_ADD_KEY_IS_NEW | JSON_C_OBJECT_ADD_CONSTANT_KEY)
+
+#define TABLE 48 /* room for the fields of most events without a rehash */
+
+/* An object for an event's fields. */
+static struct json_object *
+new_fields(void)
+{
+	struct json_object *object = json_object_new_object();
+
+	/* It only saves time: without the memory it stays small and grows. */
+	lh_table_resize(json_object_get_object(object), TABLE);
+	return object;
+}
 
 static struct json_object *
 text_value(struct slice s)
@@ -141,7 +155,7 @@ event_json(const struct event *ev, struct buf *out, struct err *e)
 		return -1;
 	line = json_object_new_object();
 	msys = json_object_new_object();
-	object = json_object_new_object();
+	object = new_fields();
 	json_object_object_add_ex(line, "msys", msys, ADD);
 	json_object_object_add_ex(msys, event_class_name(event_class_of(ev->type)), object, ADD);
 	rc = fill(object, &copy, false, e);
@@ -160,7 +174,7 @@ event_flat(const struct event *ev, struct buf *out, struct err *e)
 
 	if (event_check(ev, e) < 0)
 		return -1;
-	object = json_object_new_object();
+	object = new_fields();
 	rc = fill(object, &copy, true, e);
 	if (rc == 0)
 		rc = print(object, out, e);
