@@ -92,7 +92,7 @@ const struct event_field event_fields[] = {
 #undef AT
 };
 const size_t event_field_count = COUNT(event_fields);
-_Static_assert(COUNT(event_fields) <= 64, "event_scan.c has a bit for each");
+_Static_assert(COUNT(event_fields) <= EVENT_FIELDS_MAX, "event_scan.c has a bit for each");
 
 void
 event_init(struct event *ev, enum event_type type)
@@ -139,6 +139,17 @@ event_class_name(enum event_class c)
 	return class_name[c];
 }
 
+static void
+add_size(struct buf *b, size_t n)
+{
+	char digits[24], *end = digits + sizeof(digits), *p = end;
+
+	do
+		*--p = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	buf_add(b, (struct slice){ p, (size_t)(end - p) });
+}
+
 int64_t
 event_id_for(enum event_type type, struct slice message_id, struct slice what_made_it)
 {
@@ -146,8 +157,12 @@ event_id_for(enum event_type type, struct slice message_id, struct slice what_ma
 	int64_t id;
 
 	buf_init(&b, BUF_NO_LIMIT);
+	buf_reserve(&b, 64 + message_id.len + what_made_it.len);
+	buf_adds(&b, types[type].wire);
+	buf_addc(&b, ' ');
 	/* The length keeps ("ab", "c") and ("a", "bc") apart. */
-	buf_printf(&b, "%s %zu ", types[type].wire, message_id.len);
+	add_size(&b, message_id.len);
+	buf_addc(&b, ' ');
 	buf_add(&b, message_id);
 	buf_add(&b, what_made_it);
 	id = (int64_t)hash_id63(buf_slice(&b));

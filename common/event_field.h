@@ -26,6 +26,7 @@ struct event_field {
 /* In the order in which they are written, behind "type". */
 extern const struct event_field event_fields[];
 extern const size_t event_field_count;
+#define EVENT_FIELDS_MAX 64 /* of them */
 
 /* Where a field's value is, by its kind. */
 static inline struct slice *

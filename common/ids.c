@@ -1,7 +1,6 @@
 #include "common/ids.h"
 
 #include <pthread.h>
-#include <stdio.h>
 
 #include "common/clock.h"
 #include "common/hash.h"
@@ -55,11 +54,14 @@ ids_nth(struct message_id first, unsigned n)
 const char *
 ids_text(struct message_id id, char out[IDS_SIZE])
 {
-	uint32_t t = id.time;
+	/* The time from its low byte on, the serial from its high one. */
+	const unsigned char bytes[] = { 0, 0, (unsigned char)id.time, (unsigned char)(id.time >> 8),
+		(unsigned char)(id.time >> 16), (unsigned char)(id.time >> 24),
+		(unsigned char)(id.serial >> 24), (unsigned char)(id.serial >> 16),
+		(unsigned char)(id.serial >> 8), (unsigned char)id.serial };
 
-	snprintf(out, IDS_SIZE, "0000%02x%02x%02x%02x%08x", t & 0xff, t >> 8 & 0xff, t >> 16 & 0xff,
-	    t >> 24, id.serial);
-	return out;
+	_Static_assert(2 * sizeof(bytes) + 1 == IDS_SIZE, "two digits for each byte");
+	return hash_hex(bytes, sizeof(bytes), out);
 }
 
 static bool

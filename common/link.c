@@ -246,14 +246,19 @@ link_open(const struct token_ring *r, struct slice path, struct link *out, struc
 void
 link_location(struct slice url, struct buf *out)
 {
+	size_t from = 0;
+
+	buf_reserve(out, url.len);
 	for (size_t i = 0; i < url.len; i++) {
 		unsigned char c = (unsigned char)url.p[i];
 
-		if (c <= 0x20 || c == 0x7f)
-			buf_printf(out, "%%%02X", c);
-		else
-			buf_addc(out, (char)c);
+		if (c > 0x20 && c != 0x7f)
+			continue;
+		buf_add(out, (struct slice){ url.p + from, i - from });
+		buf_printf(out, "%%%02X", c);
+		from = i + 1;
 	}
+	buf_add(out, slice_skip(url, from));
 }
 
 bool

@@ -83,11 +83,14 @@ make_event(
     const struct settings *s, const struct link *l, const struct client *client, struct slice agent)
 {
 	struct hit_reader reader = { client, agent, NOW_US };
+	static struct hit_maker *maker;
 	struct buf path, line, store;
 	struct event ev;
 	struct hit h;
 	struct err e;
 
+	if (maker == NULL)
+		maker = hit_maker_new();
 	hit_init(&h);
 	buf_init(&path, BUF_NO_LIMIT);
 	buf_init(&line, BUF_NO_LIMIT);
@@ -95,7 +98,7 @@ make_event(
 	if (link_make(s->ring, "", l, &path, &e) == 0) {
 		hit_read(s, buf_slice(&path), NOW_US, &h);
 		check(h.verdict == HIT_CLICK);
-		check(hit_event(s, &h, &reader, &line, &e) == 0);
+		check(hit_event(maker, s, &h, &reader, &line, &e) == 0);
 		check(line.len > 0 && slice_find(buf_slice(&line), '\n') == line.len - 1);
 		check(event_read(slice_head(buf_slice(&line), line.len - 1), &ev, &store, &e) == 0);
 		check(ev.type == EVENT_CLICK && ev.user_agent.len <= HIT_USER_AGENT_MAX);

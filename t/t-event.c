@@ -471,6 +471,54 @@ samples(const char *file)
 	buf_free(&copy);
 }
 
+/* One writer for many events writes what event_json() writes, whatever it wrote before. */
+static void
+many(void)
+{
+	static const char *const texts[] = { "", "a", "\"quoted\" \\ / \t", "\xff\xfe no UTF-8",
+		"gr\xc3\xbc\xc3\x9f", "a much longer text than any of the others: 0123456789" };
+	static const enum event_type type[] = { EVENT_OPEN, EVENT_CLICK, EVENT_INBAND };
+	static const char *const meta[] = { "", "{\"a\":1}", "{\"b\":[2]}", "broken" };
+	struct event_writer *w = event_writer_new();
+	struct buf one, other;
+	unsigned n = 0, seed = 1, wrong = 0, refused = 0;
+
+	buf_init(&one, BUF_NO_LIMIT);
+	buf_init(&other, BUF_NO_LIMIT);
+	for (; n < 20000; n++) {
+		struct err e = { .text = "" }, e2 = { .text = "" };
+		struct event ev;
+		unsigned r;
+
+		seed = seed * 1103515245 + 12345;
+		r = seed >> 8;
+		event_init(&ev, type[r % COUNT(type)]);
+		ev.event_id = n;
+		ev.timestamp = n % 500 == 0 ? EVENT_UNSET : (int64_t)r;
+		ev.message_id = SLICE_LIT("000040d4716a5b1c9e02");
+		ev.delv_method = SLICE_LIT("esmtp");
+		ev.user_agent = slice_str(texts[(r >> 2) % COUNT(texts)]);
+		ev.target_link_url = slice_str(texts[(r >> 5) % COUNT(texts)]);
+		ev.subaccount_id = r >> 20;
+		ev.prefetched = (enum event_flag)((r >> 8) % 3);
+		ev.bounce_class = (r >> 10) % 2 == 0 ? EVENT_UNSET : (int64_t)(r >> 12);
+		if (n % 7 == 0)
+			ev.rcpt_meta = slice_str(meta[(r >> 13) % COUNT(meta)]);
+		buf_clear(&one);
+		buf_clear(&other);
+		if (event_json(&ev, &one, &e) != event_write(w, &ev, &other, &e2) ||
+		    strcmp(e.text, e2.text) != 0 || !slice_eq(buf_slice(&one), buf_slice(&other)))
+			wrong++;
+		refused += one.len == 0;
+	}
+	ok(wrong == 0 && refused > 100, "%u events by one writer, %u of them refused: %u differ", n,
+	    refused, wrong);
+	buf_free(&one);
+	buf_free(&other);
+	event_writer_free(w);
+	event_writer_free(NULL);
+}
+
 static void
 ids(void)
 {
@@ -736,6 +784,7 @@ main(void)
 	quickly();
 	scanned(file);
 	flat();
+	many();
 	ids();
 	limits();
 	speed();

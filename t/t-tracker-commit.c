@@ -1,7 +1,7 @@
 /*
- * The queue in front of the spool: what is added is written in order, in
- * batches, and whoever waits is woken once - when it is written, when it can't be,
- * or when it takes too long. The spool here is one that does as it is told.
+ * The queue in front of the spool: batches are written in order, many at once, and
+ * each is done once - when it is written, when it can't be, or when it takes too
+ * long. The spool here is one that does as it is told.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -35,6 +35,29 @@ static void
 wake(void *waiter)
 {
 	atomic_fetch_add((atomic_uint *)waiter, 1);
+}
+
+/* A batch of `n` such lines, each of a request that looks at it. */
+static struct commit_batch *
+make(struct slice line, unsigned n, atomic_uint *woken)
+{
+	struct commit_batch *b = commit_begin(woken);
+
+	for (unsigned i = 0; i < n; i++) {
+		buf_add(commit_lines(b), line);
+		commit_hold(b);
+	}
+	return b;
+}
+
+/* One event whose request has gone away. */
+static void
+add(struct commit *c, struct slice line, atomic_uint *woken)
+{
+	struct commit_batch *b = make(line, 1, woken);
+
+	commit_leave(b);
+	commit_send(c, b);
 }
 
 static bool
@@ -71,7 +94,7 @@ in_order(void)
 		int n = snprintf(line, sizeof(line), "line %u\n", i);
 
 		buf_adds(&want, line);
-		commit_add(c, (struct slice){ line, (size_t)n }, &woken);
+		add(c, (struct slice){ line, (size_t)n }, &woken);
 	}
 	ok(atomic_load(&woken) == 0, "nobody is woken before the disk has it");
 	pthread_mutex_unlock(&disk);
@@ -92,13 +115,37 @@ full_disk(void)
 
 	reset();
 	atomic_store(&disk_full, true);
-	commit_add(c, SLICE_LIT("a\n"), &woken);
+	add(c, SLICE_LIT("a\n"), &woken);
 	ok(comes_to(&woken, 1), "woken though it could not be written");
 	ok(commit_stats(c).lost == 1 && strcmp(commit_stats(c).error.text, "the disk is full") == 0,
 	    "which is counted: %s", commit_stats(c).error.text);
 	atomic_store(&disk_full, false);
-	commit_add(c, SLICE_LIT("b\n"), &woken);
+	add(c, SLICE_LIT("b\n"), &woken);
 	ok(comes_to(&woken, 2) && strcmp(buf_str(&written), "b\n") == 0, "the next one is written");
+	commit_close(c);
+}
+
+/* Those who wait see it, and who has gone is not missed. */
+static void
+many_in_one(void)
+{
+	struct commit *c = commit_open(NULL, wake, NULL);
+	struct commit_batch *b;
+	atomic_uint woken = 0;
+
+	reset();
+	pthread_mutex_lock(&disk);
+	b = make(SLICE_LIT("x\n"), 3, &woken);
+	commit_leave(b);
+	commit_send(c, b);
+	comes_to(&appends, 1);
+	ok(!commit_is_done(b), "a batch that is being written is not done");
+	pthread_mutex_unlock(&disk);
+	ok(comes_to(&woken, 1) && commit_is_done(b), "its maker is woken once, it is done");
+	ok(commit_stats(c).written == 3 && strcmp(buf_str(&written), "x\nx\nx\n") == 0,
+	    "with all its events");
+	commit_leave(b);
+	commit_leave(b);
 	commit_close(c);
 }
 
@@ -107,23 +154,28 @@ slow_disk(void)
 {
 	struct commit *c = commit_open(NULL, wake, NULL);
 	atomic_uint early = 0, later = 0;
+	struct commit_batch *b;
 
 	reset();
 	pthread_mutex_lock(&disk);
-	commit_add(c, SLICE_LIT("a\n"), &early);
-	commit_add(c, SLICE_LIT("b\n"), &early);
+	b = make(SLICE_LIT("a\n"), 2, &early);
+	commit_send(c, b);
+	add(c, SLICE_LIT("b\n"), &early);
 	comes_to(&appends, 1);
 	commit_late(c, 3600000);
-	ok(atomic_load(&early) == 0, "nobody has waited for an hour");
+	ok(atomic_load(&early) == 0 && !commit_is_done(b), "nobody has waited for an hour");
 	usleep(30000);
-	commit_add(c, SLICE_LIT("c\n"), &later);
+	add(c, SLICE_LIT("c\n"), &later);
 	commit_late(c, 20);
-	ok(atomic_load(&early) == 2 && atomic_load(&later) == 0 && commit_stats(c).late == 2,
-	    "two have waited for 20 ms, being written or in the queue");
+	ok(atomic_load(&early) == 2 && atomic_load(&later) == 0 && commit_is_done(b) &&
+		commit_stats(c).late == 3,
+	    "two batches have waited for 20 ms, being written or in the queue");
 	commit_late(c, 20);
-	ok(atomic_load(&early) == 2, "and are woken once");
+	ok(atomic_load(&early) == 2 && commit_stats(c).late == 3, "and are done once");
 	pthread_mutex_unlock(&disk);
-	ok(comes_to(&later, 1) && comes_to(&lines_written, 3), "all is written in the end");
+	ok(comes_to(&later, 1) && comes_to(&lines_written, 4), "all is written in the end");
+	commit_leave(b);
+	commit_leave(b);
 	commit_close(c);
 	ok(atomic_load(&early) == 2 && atomic_load(&later) == 1, "nobody is woken twice");
 }
@@ -133,45 +185,53 @@ full_queue(void)
 {
 	struct commit *c = commit_open(NULL, wake, NULL);
 	static char line[256 * 1024];
+	struct slice full_line = { line, sizeof(line) };
 	atomic_uint woken = 0;
-	unsigned taken = 0;
+	unsigned sent = 0;
 
 	reset();
 	memset(line, 'x', sizeof(line));
 	line[sizeof(line) - 1] = '\n';
 	pthread_mutex_lock(&disk);
-	while (commit_add(c, (struct slice){ line, sizeof(line) }, &woken) && taken < 100000)
-		taken++;
-	ok(taken > 200 && taken <= COMMIT_QUEUE_MAX / sizeof(line), "%u events fit", taken);
-	ok(atomic_load(&woken) == 0 && commit_stats(c).lost == 1 &&
+	while (commit_stats(c).lost == 0 && sent < 100000) {
+		add(c, full_line, &woken);
+		sent++;
+	}
+	ok(sent > 200 && sent - 1 <= COMMIT_QUEUE_MAX / sizeof(line), "%u events fit", sent - 1);
+	ok(atomic_load(&woken) == 1 && commit_stats(c).lost == 1 &&
 		strcmp(commit_stats(c).error.text, "too many events wait for the disk") == 0,
-	    "the next is lost and counted");
+	    "the next is lost and counted, and nobody waits for it");
 	pthread_mutex_unlock(&disk);
-	ok(comes_to(&woken, taken) && written.len == taken * sizeof(line),
+	ok(comes_to(&woken, sent) && written.len == (sent - 1) * sizeof(line),
 	    "the others are written");
-	ok(atomic_load(&appends) >= taken / 4, "in batches of a megabyte: %u",
+	ok(atomic_load(&appends) >= (sent - 1) / 4, "in appends of a megabyte: %u",
 	    atomic_load(&appends));
-	ok(commit_add(c, SLICE_LIT("a\n"), &woken), "there is room again");
+	add(c, SLICE_LIT("a\n"), &woken);
+	ok(commit_stats(c).lost == 1, "there is room again");
 	commit_close(c);
-	ok(atomic_load(&woken) == taken + 1, "closing writes what is there");
+	ok(atomic_load(&woken) == sent + 1, "closing writes what is there");
 }
 
-enum { THREADS = 4, EACH = 20000 };
+enum { THREADS = 4, EACH = 5000, LINES = 4 };
 
-struct adder {
+struct maker {
 	struct commit *commit;
 	atomic_uint *woken;
 };
 
 static void *
-add(void *arg)
+send_many(void *arg)
 {
-	struct adder *a = arg;
+	struct maker *m = arg;
 
 	for (unsigned i = 0; i < EACH; i++) {
-		commit_add(a->commit, SLICE_LIT("x\n"), a->woken);
+		struct commit_batch *b = make(SLICE_LIT("x\n"), LINES, m->woken);
+
+		commit_send(m->commit, b);
 		if (i % 1000 == 0)
-			commit_late(a->commit, 0);
+			commit_late(m->commit, 0);
+		for (unsigned k = 0; k < LINES; k++)
+			commit_leave(b);
 	}
 	return NULL;
 }
@@ -181,18 +241,19 @@ threads(void)
 {
 	struct commit *c = commit_open(NULL, wake, NULL);
 	atomic_uint woken = 0;
-	struct adder a = { c, &woken };
+	struct maker m = { c, &woken };
 	pthread_t id[THREADS];
 
 	reset();
 	for (int i = 0; i < THREADS; i++)
-		pthread_create(&id[i], NULL, add, &a);
+		pthread_create(&id[i], NULL, send_many, &m);
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(id[i], NULL);
 	commit_drain(c);
-	ok(atomic_load(&woken) == THREADS * EACH && atomic_load(&lines_written) == THREADS * EACH &&
-		commit_stats(c).written == THREADS * EACH,
-	    "%d threads: %u events written, %u woken", THREADS, atomic_load(&lines_written),
+	ok(atomic_load(&woken) == THREADS * EACH &&
+		atomic_load(&lines_written) == THREADS * EACH * LINES &&
+		commit_stats(c).written == THREADS * EACH * LINES,
+	    "%d threads: %u events written, %u batches done", THREADS, atomic_load(&lines_written),
 	    atomic_load(&woken));
 	commit_close(c);
 	commit_close(NULL);
@@ -204,6 +265,7 @@ main(void)
 	buf_init(&written, BUF_NO_LIMIT);
 	in_order();
 	full_disk();
+	many_in_one();
 	slow_disk();
 	full_queue();
 	threads();

@@ -115,6 +115,8 @@ verdicts(void)
 
 /* ---- events ---- */
 
+static struct hit_maker *maker; /* one for all of them, as in a thread */
+
 static void
 make_line(const struct settings *s, const struct link *l, const char *client_text,
     struct slice agent, int64_t now_us, struct buf *line)
@@ -128,7 +130,7 @@ make_line(const struct settings *s, const struct link *l, const char *client_tex
 	hit_init(&h);
 	read_link(s, l, now_us, &h);
 	buf_clear(line);
-	if (hit_event(s, &h, &reader, line, &e) < 0)
+	if (hit_event(maker, s, &h, &reader, line, &e) < 0)
 		printf("# %s\n", e.text);
 	hit_free(&h);
 }
@@ -303,11 +305,14 @@ main(void)
 	unlink(buf_str(&key));
 	rmdir(dir);
 	buf_free(&key);
+	maker = hit_maker_new();
 	verdicts();
 	events();
 	ids();
 	agents();
 	keys();
 	token_ring_close(ring);
+	hit_maker_free(maker);
+	hit_maker_free(NULL);
 	return tap_done();
 }

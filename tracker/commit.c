@@ -2,13 +2,12 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
 
 #include "common/clock.h"
 #include "common/xalloc.h"
-
-#define BATCH_MAX (1024 * 1024) /* bytes of an append */
 
 /*
  * From the start of one append to that of the next, at least. A sync costs as much
@@ -17,23 +16,25 @@
  */
 #define APART_US 300
 
-struct entry {
-	struct entry *next;
-	void *waiter; /* NULL: woken already */
+struct commit_batch {
+	struct commit_batch *next;
+	void *maker;
+	atomic_uint held; /* by its requests, and by whoever may add to it or write it */
+	atomic_bool done;
+	unsigned n; /* events */
 	int64_t since_ms;
-	size_t len;
-	char line[];
+	struct buf lines;
 };
 
 struct list {
-	struct entry *first, **end;
+	struct commit_batch *first, **end;
 };
 
 struct commit {
 	struct spool_writer *writer;
 	commit_wake *wake;
 	pthread_t thread;
-	struct buf batch; /* the thread's */
+	struct buf lines; /* the thread's: what one append takes */
 	pthread_mutex_t lock;
 	pthread_cond_t work;
 
@@ -51,44 +52,102 @@ list_init(struct list *l)
 	l->end = &l->first;
 }
 
-static size_t
-cost(const struct entry *x)
+static void
+list_add(struct list *l, struct commit_batch *b)
 {
-	return sizeof(*x) + x->len;
+	b->next = NULL;
+	*l->end = b;
+	l->end = &b->next;
 }
 
-/* With the lock: as much of the queue as one append takes, to `writing` and into the batch. */
+static struct commit_batch *
+list_take(struct list *l)
+{
+	struct commit_batch *b = l->first;
+
+	l->first = b->next;
+	if (b->next == NULL)
+		l->end = &l->first;
+	return b;
+}
+
+/* ---- batches ---- */
+
+struct commit_batch *
+commit_begin(void *maker)
+{
+	struct commit_batch *b = xcalloc(1, sizeof(*b));
+
+	b->maker = maker;
+	atomic_init(&b->held, 1);
+	atomic_init(&b->done, false);
+	buf_init(&b->lines, BUF_NO_LIMIT);
+	return b;
+}
+
+struct buf *
+commit_lines(struct commit_batch *b)
+{
+	return &b->lines;
+}
+
+void
+commit_hold(struct commit_batch *b)
+{
+	b->n++;
+	atomic_fetch_add(&b->held, 1);
+}
+
+bool
+commit_is_done(const struct commit_batch *b)
+{
+	return atomic_load(&b->done);
+}
+
+void
+commit_leave(struct commit_batch *b)
+{
+	if (atomic_fetch_sub(&b->held, 1) > 1)
+		return;
+	buf_free(&b->lines);
+	free(b);
+}
+
+static size_t
+cost(const struct commit_batch *b)
+{
+	return sizeof(*b) + b->lines.room;
+}
+
+/* ---- the thread ---- */
+
+/* With the lock: as much of the queue as one append takes, to `writing`, and its lines. */
 static unsigned
-take_batch(struct commit *c)
+take_lines(struct commit *c)
 {
 	unsigned n = 0;
 
-	buf_clear(&c->batch);
+	buf_clear(&c->lines);
 	while (c->queue.first != NULL) {
-		struct entry *x = c->queue.first;
+		struct commit_batch *b = c->queue.first;
 
-		if (n > 0 && c->batch.len + x->len > BATCH_MAX)
+		if (n > 0 && c->lines.len + b->lines.len > COMMIT_BATCH_MAX)
 			break;
-		buf_add(&c->batch, (struct slice){ x->line, x->len });
-		c->queue.first = x->next;
-		if (x->next == NULL)
-			c->queue.end = &c->queue.first;
-		x->next = NULL;
-		*c->writing.end = x;
-		c->writing.end = &x->next;
-		n++;
+		buf_add(&c->lines, buf_slice(&b->lines));
+		list_add(&c->writing, list_take(&c->queue));
+		n += b->n;
 	}
 	return n;
 }
 
-/* With the lock: count what became of the batch, and let go of it. */
-static struct entry *
-end_batch(struct commit *c, unsigned n, int rc, const struct err *why)
+/* With the lock: count what became of the events, and let go of their batches. */
+static struct commit_batch *
+end_append(struct commit *c, unsigned n, int rc, const struct err *why)
 {
-	struct entry *list = c->writing.first;
+	struct commit_batch *list = c->writing.first;
 
-	for (const struct entry *x = list; x != NULL; x = x->next)
-		c->queued -= cost(x);
+	for (const struct commit_batch *b = list; b != NULL; b = b->next)
+		c->queued -= cost(b);
 	list_init(&c->writing);
 	if (rc == 0) {
 		c->stats.written += n;
@@ -99,16 +158,25 @@ end_batch(struct commit *c, unsigned n, int rc, const struct err *why)
 	return list;
 }
 
+/* False: it was done already. */
+static bool
+finish(struct commit *c, struct commit_batch *b)
+{
+	if (atomic_exchange(&b->done, true))
+		return false;
+	c->wake(b->maker);
+	return true;
+}
+
 static void
-wake_all(struct commit *c, struct entry *list)
+finish_all(struct commit *c, struct commit_batch *list)
 {
 	while (list != NULL) {
-		struct entry *x = list;
+		struct commit_batch *b = list;
 
-		list = x->next;
-		if (x->waiter != NULL)
-			c->wake(x->waiter);
-		free(x);
+		list = b->next;
+		finish(c, b);
+		commit_leave(b);
 	}
 }
 
@@ -149,23 +217,25 @@ run(void *arg)
 
 	pthread_mutex_lock(&c->lock);
 	while (wait_for_work(c, last_us)) {
-		unsigned n = take_batch(c);
-		struct entry *done;
+		unsigned n = take_lines(c);
+		struct commit_batch *done;
 		struct err why;
 		int rc;
 
 		last_us = mono_us();
 		pthread_mutex_unlock(&c->lock);
-		rc = spool_append(c->writer, buf_slice(&c->batch), n, &why);
+		rc = spool_append(c->writer, buf_slice(&c->lines), n, &why);
 		pthread_mutex_lock(&c->lock);
-		done = end_batch(c, n, rc, &why);
+		done = end_append(c, n, rc, &why);
 		pthread_mutex_unlock(&c->lock);
-		wake_all(c, done);
+		finish_all(c, done);
 		pthread_mutex_lock(&c->lock);
 	}
 	pthread_mutex_unlock(&c->lock);
 	return NULL;
 }
+
+/* ---- for the others ---- */
 
 struct commit *
 commit_open(struct spool_writer *w, commit_wake *wake, struct err *e)
@@ -176,7 +246,7 @@ commit_open(struct spool_writer *w, commit_wake *wake, struct err *e)
 
 	c->writer = w;
 	c->wake = wake;
-	buf_init(&c->batch, BUF_NO_LIMIT);
+	buf_init(&c->lines, BUF_NO_LIMIT);
 	list_init(&c->queue);
 	list_init(&c->writing);
 	pthread_mutex_init(&c->lock, NULL);
@@ -195,53 +265,45 @@ commit_open(struct spool_writer *w, commit_wake *wake, struct err *e)
 	return NULL;
 }
 
-bool
-commit_add(struct commit *c, struct slice line, void *waiter)
+void
+commit_send(struct commit *c, struct commit_batch *b)
 {
-	struct entry *x = xcalloc(1, sizeof(*x) + line.len);
 	bool full, sleeping;
 
-	x->waiter = waiter;
-	x->since_ms = clock_mono_ms();
-	x->len = line.len;
-	memcpy(x->line, line.p, line.len);
+	b->since_ms = clock_mono_ms();
 	pthread_mutex_lock(&c->lock);
-	full = c->queued + cost(x) > COMMIT_QUEUE_MAX;
+	full = c->queued + cost(b) > COMMIT_QUEUE_MAX;
 	sleeping = c->sleeping;
 	if (full) {
-		c->stats.lost++;
+		c->stats.lost += b->n;
 		err_text(&c->stats.error, 0, "too many events wait for the disk");
 	} else {
-		c->queued += cost(x);
-		*c->queue.end = x;
-		c->queue.end = &x->next;
+		c->queued += cost(b);
+		list_add(&c->queue, b);
 	}
 	pthread_mutex_unlock(&c->lock);
-	if (full)
-		free(x);
-	else if (sleeping)
+	if (full) {
+		finish(c, b);
+		commit_leave(b);
+	} else if (sleeping) {
 		pthread_cond_signal(&c->work);
-	return !full;
+	}
 }
 
 void
 commit_late(struct commit *c, int64_t max_ms)
 {
 	int64_t before = clock_mono_ms() - max_ms;
-	struct entry *lists[2], *x;
+	struct commit_batch *lists[2];
 
 	pthread_mutex_lock(&c->lock);
 	lists[0] = c->writing.first;
 	lists[1] = c->queue.first;
 	for (size_t i = 0; i < COUNT(lists); i++)
-		for (x = lists[i]; x != NULL && x->since_ms <= before; x = x->next) {
-			if (x->waiter == NULL)
-				continue;
-			/* With the lock: the thread must not wake it too. */
-			c->wake(x->waiter);
-			x->waiter = NULL;
-			c->stats.late++;
-		}
+		for (struct commit_batch *b = lists[i]; b != NULL && b->since_ms <= before;
+		     b = b->next)
+			if (finish(c, b))
+				c->stats.late += b->n;
 	pthread_mutex_unlock(&c->lock);
 }
 
@@ -274,7 +336,7 @@ commit_close(struct commit *c)
 	if (c == NULL)
 		return;
 	commit_drain(c);
-	buf_free(&c->batch);
+	buf_free(&c->lines);
 	pthread_mutex_destroy(&c->lock);
 	pthread_cond_destroy(&c->work);
 	free(c);

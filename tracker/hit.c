@@ -1,15 +1,43 @@
 #include "tracker/hit.h"
 
+#include <stdlib.h>
+
 #include "common/address.h"
 #include "common/event.h"
 #include "common/hash.h"
 #include "common/utf8.h"
+#include "common/xalloc.h"
 
-/* What an event is made of and must live until it is written. */
-struct parts {
+/* What an event is made of must live until it is written. */
+struct hit_maker {
 	char id[IDS_SIZE], hash[2 * HASH_SHA1_SIZE + 1];
-	struct buf rcpt, agent;
+	struct buf rcpt, agent, made_by;
+	struct event_writer *writer;
 };
+
+struct hit_maker *
+hit_maker_new(void)
+{
+	struct hit_maker *m = xcalloc(1, sizeof(*m));
+
+	buf_init(&m->rcpt, LINK_RCPT_MAX);
+	buf_init(&m->agent, 3 * HIT_USER_AGENT_MAX); /* U+FFFD takes three bytes */
+	buf_init(&m->made_by, BUF_NO_LIMIT);
+	m->writer = event_writer_new();
+	return m;
+}
+
+void
+hit_maker_free(struct hit_maker *m)
+{
+	if (m == NULL)
+		return;
+	buf_free(&m->rcpt);
+	buf_free(&m->agent);
+	buf_free(&m->made_by);
+	event_writer_free(m->writer);
+	free(m);
+}
 
 void
 hit_init(struct hit *h)
@@ -37,6 +65,7 @@ hit_read(const struct settings *s, struct slice path, int64_t now_us, struct hit
 	int64_t age_s;
 
 	h->verdict = HIT_UNKNOWN;
+	buf_clear(&h->store);
 	if (!link_open(s->ring, path, &h->link, &h->store))
 		return;
 	age_s = now_us / 1000000 - (int64_t)h->link.message.time;
@@ -72,45 +101,45 @@ event_type_of(enum token_kind kind)
 }
 
 static void
-set_id(const struct hit *h, const struct hit_reader *reader, struct event *ev)
+set_id(struct hit_maker *m, const struct hit *h, const struct hit_reader *reader, struct event *ev)
 {
-	struct buf made_by;
+	struct buf *made_by = &m->made_by;
 
-	buf_init(&made_by, BUF_NO_LIMIT);
-	buf_reserve(&made_by, 128 + h->link.url.len);
-	buf_add(&made_by, (struct slice){ (const char *)&reader->now_us, sizeof(reader->now_us) });
-	buf_adds(&made_by, reader->client->text);
-	buf_addc(&made_by, ' ');
-	buf_add(&made_by, h->link.url);
-	ev->event_id = event_id_for(ev->type, ev->message_id, buf_slice(&made_by));
-	buf_free(&made_by);
+	buf_clear(made_by);
+	buf_add(made_by, (struct slice){ (const char *)&reader->now_us, sizeof(reader->now_us) });
+	buf_adds(made_by, reader->client->text);
+	buf_addc(made_by, ' ');
+	buf_add(made_by, h->link.url);
+	ev->event_id = event_id_for(ev->type, ev->message_id, buf_slice(made_by));
 }
 
 static void
-set_recipient(const struct settings *s, struct slice rcpt, struct parts *p, struct event *ev)
+set_recipient(const struct settings *s, struct slice rcpt, struct hit_maker *m, struct event *ev)
 {
 	unsigned char md[HASH_SHA1_SIZE];
 
-	buf_add_lower(&p->rcpt, rcpt);
+	buf_clear(&m->rcpt);
+	buf_add_lower(&m->rcpt, rcpt);
 	if (s->conf->signals.privacy_sha1 && rcpt.len > 0) {
-		hash_sha1(buf_slice(&p->rcpt), md);
-		ev->rcpt_hash = slice_str(hash_hex(md, sizeof(md), p->hash));
-		ev->rcpt_domain = address_split(buf_slice(&p->rcpt)).domain;
+		hash_sha1(buf_slice(&m->rcpt), md);
+		ev->rcpt_hash = slice_str(hash_hex(md, sizeof(md), m->hash));
+		ev->rcpt_domain = address_split(buf_slice(&m->rcpt)).domain;
 	} else {
-		ev->rcpt_to = buf_slice(&p->rcpt);
+		ev->rcpt_to = buf_slice(&m->rcpt);
 	}
 }
 
 static void
-set_reader(
-    const struct settings *s, const struct hit_reader *reader, struct parts *p, struct event *ev)
+set_reader(const struct settings *s, const struct hit_reader *reader, struct hit_maker *m,
+    struct event *ev)
 {
 	struct slice agent = slice_head(reader->user_agent, HIT_USER_AGENT_MAX);
 	struct machine machine;
 
 	ev->ip_address = slice_str(reader->client->text);
-	utf8_clean(&p->agent, agent);
-	ev->user_agent = utf8_head(buf_slice(&p->agent), HIT_USER_AGENT_MAX);
+	buf_clear(&m->agent);
+	utf8_clean(&m->agent, agent);
+	ev->user_agent = utf8_head(buf_slice(&m->agent), HIT_USER_AGENT_MAX);
 	if (machine_find(
 		s->machines, agent, (const struct sockaddr *)&reader->client->addr, &machine)) {
 		ev->machine_reader = slice_str(machine.name);
@@ -119,18 +148,14 @@ set_reader(
 }
 
 int
-hit_event(const struct settings *s, const struct hit *h, const struct hit_reader *reader,
-    struct buf *line, struct err *e)
+hit_event(struct hit_maker *m, const struct settings *s, const struct hit *h,
+    const struct hit_reader *reader, struct buf *line, struct err *e)
 {
 	const struct link *l = &h->link;
-	struct parts p;
 	struct event ev;
-	int rc;
 
 	event_init(&ev, event_type_of(l->kind));
-	buf_init(&p.rcpt, LINK_RCPT_MAX);
-	buf_init(&p.agent, 3 * HIT_USER_AGENT_MAX); /* U+FFFD takes three bytes */
-	ev.message_id = slice_str(ids_text(l->message, p.id));
+	ev.message_id = slice_str(ids_text(l->message, m->id));
 	ev.timestamp = reader->now_us / 1000000;
 	ev.delv_method = SLICE_LIT("esmtp");
 	/* The ingest API wants both of an unsubscribe event. */
@@ -141,11 +166,8 @@ hit_event(const struct settings *s, const struct hit *h, const struct hit_reader
 		ev.target_link_name = l->name.len > 0 ? l->name : SLICE_LIT("Raw URL");
 	}
 	ev.subaccount_id = l->subaccount > INT64_MAX ? INT64_MAX : (int64_t)l->subaccount;
-	set_id(h, reader, &ev);
-	set_recipient(s, l->rcpt, &p, &ev);
-	set_reader(s, reader, &p, &ev);
-	rc = event_json(&ev, line, e);
-	buf_free(&p.rcpt);
-	buf_free(&p.agent);
-	return rc;
+	set_id(m, h, reader, &ev);
+	set_recipient(s, l->rcpt, m, &ev);
+	set_reader(s, reader, m, &ev);
+	return event_write(m->writer, &ev, line, e);
 }

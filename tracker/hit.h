@@ -30,10 +30,15 @@ struct hit_reader { /* who, with what, and when; borrowed */
 	int64_t now_us; /* wall */
 };
 
+struct hit_maker; /* what a thread needs to make events, kept from one to the next */
+
+struct hit_maker *hit_maker_new(void);
+void hit_maker_free(struct hit_maker *m); /* NULL is fine */
+
 void hit_init(struct hit *h);
 void hit_free(struct hit *h);
 
-/* Read the path, without query. */
+/* Read the path, without query. A hit can be read into again. */
 void hit_read(const struct settings *s, struct slice path, int64_t now_us, struct hit *h);
 
 /* For fold_seen(): the message with its recipient, and which of its pixels. */
@@ -44,7 +49,7 @@ uint64_t hit_key(const struct hit *h);
  * have). The event id depends on message, kind, target, client and time:
  * the same hit has the same id, the next one another.
  */
-int hit_event(const struct settings *s, const struct hit *h, const struct hit_reader *reader,
-    struct buf *line, struct err *e);
+int hit_event(struct hit_maker *m, const struct settings *s, const struct hit *h,
+    const struct hit_reader *reader, struct buf *line, struct err *e);
 
 #endif

@@ -17,6 +17,7 @@
 #include "common/log.h"
 #include "common/spool.h"
 #include "common/xalloc.h"
+#include "tracker/listener.h"
 #include "tracker/server.h"
 #include "tracker/settings.h"
 
@@ -25,7 +26,7 @@
 #define TICK_MS         250
 #define REPORT_EVERY_MS 60000 /* what was counted */
 #define LOSS_EVERY_MS   10000 /* that events were lost: at once, then as often as this */
-#define FILES_BESIDE    256   /* descriptors that are no connections */
+#define FILES_BESIDE    1024  /* descriptors that are no connections */
 
 static const int handled_signals[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1 };
 
@@ -52,8 +53,8 @@ static void
 log_warnings(const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->n_warnings; i++)
-		log_line(LOG_LEVEL_WARN, "%s:%u: %s", conf->warnings[i].at.file, conf->warnings[i].at.line,
-		    conf->warnings[i].text);
+		log_line(LOG_LEVEL_WARN, "%s:%u: %s", conf->warnings[i].at.file,
+		    conf->warnings[i].at.line, conf->warnings[i].text);
 }
 
 /* ---- listeners ---- */
@@ -89,7 +90,7 @@ listen_all(const struct conf *c, struct listeners *l, struct err *e)
 {
 	*l = (struct listeners){ 0, xcalloc(n_addresses(c), sizeof(*l->fds)) };
 	while (l->n < n_addresses(c)) {
-		int fd = server_listen(address(c, l->n), false, e);
+		int fd = listener_open(address(c, l->n), false, e);
 
 		if (fd < 0) {
 			close_listeners(l);
@@ -104,7 +105,7 @@ static int
 check_addresses(const struct conf *c, struct err *e)
 {
 	for (size_t i = 0; i < n_addresses(c); i++)
-		if (server_listen(address(c, i), true, e) < 0)
+		if (listener_open(address(c, i), true, e) < 0)
 			return -1;
 	return 0;
 }
@@ -346,7 +347,7 @@ start(struct tracker *t, struct listeners *l, struct err *e)
 	buf_init(&addresses, 4096);
 	for (size_t i = 0; i < l->n; i++) {
 		buf_adds(&addresses, i > 0 ? ", " : "");
-		server_address(l->fds[i], &addresses);
+		listener_address(l->fds[i], &addresses);
 	}
 	log_open(PROGRAM, t->opt.foreground);
 	daemon_log(t->settings->conf);

@@ -18,7 +18,8 @@
 #include "tracker/settings.h"
 
 #define SERVER_URL_MAX (16 * 1024) /* bytes of a request's path; longer ones get 414 */
-#define SERVER_LATE_MS 1000        /* so long a reader waits for the disk, and no longer */
+#define SERVER_LATE_MS                                                                             \
+	1000 /* so long a reader waits for the disk, and no longer; half of `timeout` if less */
 
 struct server;
 
@@ -31,10 +32,6 @@ struct server_stats {
 	uint64_t written, lost, late;       /* as in commit.h */
 	struct err error;                   /* why the last one was lost */
 };
-
-/* Bind ADDRESS:PORT. A socket, or -1 and *e. With `check_only` nothing is bound and 0 returned. */
-int server_listen(const char *address, bool check_only, struct err *e);
-void server_address(int fd, struct buf *out);
 
 /*
  * Serve on `fds`, which become the server's (also on failure). `max_connections`
