@@ -713,3 +713,50 @@ address_first(struct slice header_value, struct buf *addr, struct buf *name)
 	buf_free(&no_name);
 	return found;
 }
+
+/* From the first word behind the last '@' of a mailbox to the last one that belongs to it. */
+static struct slice
+domain_of(const struct mailbox *m)
+{
+	bool angle = m->angle != SIZE_MAX, at = false;
+	struct scan s = angle ? m->inside : m->start;
+	struct slice domain = { NULL, 0 };
+	struct lexeme t, before = { 0 };
+
+	if (angle)
+		skip_obs_route(&s);
+	for (;; before = t) {
+		do
+			next_lexeme(&s, &t);
+		while (t.kind == LEX_COMMENT);
+		if (t.kind == LEX_END || s.pos > m->end || is_special(&t, '>'))
+			return domain;
+		if (is_special(&t, '@')) {
+			at = true;
+			domain = (struct slice){ NULL, 0 };
+		} else if (t.kind == LEX_SPECIAL) {
+			return domain;
+		} else if (at && domain.len == 0) {
+			domain = t.text;
+		} else if (at) {
+			if (t.blank && t.text.p[0] != '.' &&
+			    before.text.p[before.text.len - 1] != '.')
+				return domain;
+			domain = between(domain.p, t.text.p + t.text.len);
+		}
+	}
+}
+
+size_t
+address_domains(struct slice header_value, struct slice *domains, size_t max)
+{
+	struct scan s = { .in = header_value, 0, SIZE_MAX, SIZE_MAX, SIZE_MAX };
+	struct mailbox m;
+	size_t n = 0;
+
+	while (n < max && next_mailbox(&s, &m)) {
+		domains[n] = m.at ? domain_of(&m) : (struct slice){ NULL, 0 };
+		n += domains[n].len > 0;
+	}
+	return n;
+}

@@ -60,6 +60,13 @@ bool address_is_dot_atom(struct slice s);
 bool address_first(struct slice header_value, struct buf *addr, struct buf *name);
 
 /*
+ * Where the domains of all mailboxes of an address list header stand, in order: those of
+ * the first `max`. Each is a part of `header_value`, from its first byte to its last; one
+ * that is written with comments or blanks inside has them too. Returns how many.
+ */
+size_t address_domains(struct slice header_value, struct slice *domains, size_t max);
+
+/*
  * Variable envelope return path, PowerMTA's form: sender jsmith@example.com and
  * recipient jdoe@yahoo.com give jsmith-jdoe=yahoo.com@example.com in *out, which
  * is cleared first. -1 and *e if the result is no valid address (too long), a

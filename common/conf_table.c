@@ -181,7 +181,7 @@ const struct conf_row conf_rows[] = {
 	{ "process-x-dkim-*", S, T(any), TEXT_ONLY, NULL, MILTER, LATER | FAMILY, .help = "DKIM as the message asks" },
 #undef S
 	{ "mail-from", CONF_IN_REWRITE_LIST, T(mail_from), AT(conf_rewrite_list, n_mail_from), NULL, MILTER, REPEAT, .help = "rewrite MAIL FROM; in the destination * stands for what it was. The most exact source wins, whatever the order: a@b, a@*, *@b, *@*; of two that are the same, the later. The null sender is rewritten only by <>" },
-	{ "from-domain", CONF_IN_REWRITE_LIST, T(from_domain), AT(conf_rewrite_list, n_from_domain), NULL, MILTER, REPEAT, .help = "rewrite the domain in From:; the most specific pattern wins" },
+	{ "from-domain", CONF_IN_REWRITE_LIST, T(from_domain), AT(conf_rewrite_list, n_from_domain), NULL, MILTER, REPEAT, .help = "rewrite the domain of each mailbox in From:; the most specific pattern wins" },
 #define D CONF_IN_DOMAIN
 	{ "max-smtp-out", D, T(count_or_unlimited), AT(conf_domain, max_smtp_out), "unlimited", MTA, 0, .help = "connections to the domain" },
 	{ "bounce-after", D, T(time), AT(conf_domain, bounce_after_s), "4d12h", MTA, 0, .help = "give up a message after this time" },

@@ -14,8 +14,8 @@
 #include "common/route.h"
 
 #define SUBJECT_MAX   8192
-#define CUSTOM_ID_MAX 512 /* custom-message-id-header: ASCII, at most so many */
-#define ENVID_MAX     100 /* RFC 3461 4.4 */
+#define CUSTOM_ID_MAX 512  /* custom-message-id-header: ASCII, at most so many */
+#define ENVID_MAX     100  /* RFC 3461 4.4 */
 #define HEADER_ID_MAX 1000 /* a longer Message-ID is not kept */
 
 void
@@ -166,7 +166,8 @@ decide_api(const struct outgoing_envelope *env, struct message *m, struct msys_a
 	const struct message_header *h = message_find(m, "X-MSYS-API", 0);
 	struct err e;
 
-	if (h == NULL || !env->source->process_x_msys_api || !policy_trusts(env->source, env->local))
+	if (h == NULL || !env->source->process_x_msys_api ||
+	    !policy_trusts(env->source, env->local))
 		return;
 	if (msys_api_parse(api, slice_str(h->value), &e) < 0) {
 		o->api_error = "bad";
@@ -195,8 +196,8 @@ read_addresses(const struct message *m, struct outgoing *o)
 
 /* Virtual MTA above pool above source above global. */
 static void
-decide_rewrite_list(const struct outgoing_context *ctx, const struct outgoing_envelope *env,
-    struct outgoing *o)
+decide_rewrite_list(
+    const struct outgoing_context *ctx, const struct outgoing_envelope *env, struct outgoing *o)
 {
 	if (o->vmta != NULL && o->vmta->rewrite_list != NULL)
 		o->rewrite_list = o->vmta->rewrite_list;
@@ -208,48 +209,37 @@ decide_rewrite_list(const struct outgoing_context *ctx, const struct outgoing_en
 		o->rewrite_list = ctx->conf->rewrite_list;
 }
 
-/* Where `addr` stands in the header's text: in angle brackets if it does so anywhere. */
-static size_t
-find_address(struct slice value, struct slice addr)
-{
-	size_t found = value.len;
+#define FROM_MAX 100 /* mailboxes of From: that are looked at */
 
-	for (size_t i = 0; i + addr.len <= value.len; i++) {
-		if (memcmp(value.p + i, addr.p, addr.len) != 0)
-			continue;
-		if (i > 0 && value.p[i - 1] == '<')
-			return i;
-		if (found == value.len)
-			found = i;
-	}
-	return found;
-}
-
+/* Of all mailboxes; nothing else of the header changes. */
 static void
 rewrite_from_header(struct message *m, struct outgoing *o)
 {
-	const struct conf_rewrite_list *list = o->rewrite_list;
 	struct message_header *h = message_find(m, "From", 0);
-	struct slice addr = buf_slice(&o->from_header);
-	struct address a = address_split(addr);
-	const char *to = list == NULL ? NULL : conf_rewrite_from_domain(list, a.domain);
-	struct slice value;
+	struct slice domains[FROM_MAX], value;
+	bool any = false;
 	struct buf changed;
-	size_t at;
+	size_t n, at = 0;
 
-	if (h == NULL || to == NULL || addr.len == 0)
+	if (h == NULL || o->rewrite_list == NULL || o->rewrite_list->n_from_domain == 0)
 		return;
 	value = slice_str(h->value);
-	at = find_address(value, addr);
-	if (at == value.len) /* written with comments or blanks inside: too odd to touch */
-		return;
+	n = address_domains(value, domains, FROM_MAX);
 	buf_init(&changed, BUF_NO_LIMIT);
-	buf_add(&changed, slice_head(value, at));
-	buf_add(&changed, a.local);
-	buf_addc(&changed, '@');
-	buf_adds(&changed, to);
-	buf_add(&changed, slice_skip(value, at + addr.len));
-	message_set(h, buf_slice(&changed));
+	for (size_t i = 0; i < n; i++) {
+		const char *to = conf_rewrite_from_domain(o->rewrite_list, domains[i]);
+
+		if (to == NULL)
+			continue;
+		buf_add(&changed,
+		    (struct slice){ value.p + at, (size_t)(domains[i].p - value.p) - at });
+		buf_adds(&changed, to);
+		at = (size_t)(domains[i].p - value.p) + domains[i].len;
+		any = true;
+	}
+	buf_add(&changed, slice_skip(value, at));
+	if (any)
+		message_set(h, buf_slice(&changed));
 	buf_free(&changed);
 }
 
@@ -262,7 +252,8 @@ header_subaccount(const struct conf_signals *s, struct message *m, uint64_t *out
 
 	if (!s->process_subaccount_header)
 		return false;
-	given = slice_uint(slice_trim(value_of(m, "X-SP-Subaccount-ID")), UINT32_MAX, out) && *out > 0;
+	given =
+	    slice_uint(slice_trim(value_of(m, "X-SP-Subaccount-ID")), UINT32_MAX, out) && *out > 0;
 	if (!s->retain_subaccount_header)
 		message_delete(m, "X-SP-Subaccount-ID");
 	return given;
@@ -317,15 +308,17 @@ decide_envid(const struct outgoing_envelope *env, struct message *m, struct outg
 	message_delete(m, "X-Envid");
 }
 
-/* dkim-sign and what goes with it, for the recipient that asks for a signature; the first one otherwise. */
+/* dkim-sign and what goes with it, for the recipient that asks for a signature; the first one
+ * otherwise. */
 static void
-decide_domain(const struct outgoing_context *ctx, const struct outgoing_envelope *env,
-    struct outgoing *o)
+decide_domain(
+    const struct outgoing_context *ctx, const struct outgoing_envelope *env, struct outgoing *o)
 {
 	for (size_t i = 0; i < env->n_rcpts; i++) {
 		struct conf_domain d;
 
-		conf_domain_for(ctx->conf, o->vmta, o->pool, address_split(env->rcpts[i]).domain, &d);
+		conf_domain_for(
+		    ctx->conf, o->vmta, o->pool, address_split(env->rcpts[i]).domain, &d);
 		if (i == 0 || d.dkim_sign == CONF_DKIM_YES)
 			o->domain = d;
 		if (d.dkim_sign == CONF_DKIM_YES)

@@ -74,6 +74,19 @@ first_mailbox(struct slice in)
 }
 
 static void
+all_domains(struct slice in)
+{
+	struct slice found[50];
+	size_t n = address_domains(in, found, sizeof(found) / sizeof(found[0]));
+	const char *end = in.p;
+
+	for (size_t i = 0; i < n; i++) {
+		check(found[i].len > 0 && inside(found[i], in) && found[i].p >= end);
+		end = found[i].p + found[i].len;
+	}
+}
+
+static void
 return_path(struct slice in)
 {
 	struct slice rest = in, first = slice_cut(&rest, '\n');
@@ -108,6 +121,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	split_and_check(in);
 	first_mailbox(in);
+	all_domains(in);
 	return_path(in);
 	return 0;
 }

@@ -333,6 +333,43 @@ mailboxes(void)
 }
 
 static void
+domains(void)
+{
+	static const struct {
+		const char *in, *want; /* with ';' behind each */
+	} rows[] = {
+		{ "joe@example.com", "example.com;" },
+		{ "\"x <a@b.example>, c\" <joe@example.com>", "example.com;" },
+		{ "a@b.example <joe@example.com> (x@y.example)", "example.com;" },
+		{ "T: a@one.example, B <b@two.example>; (c@x) d@three.example (e@f)",
+		    "one.example;two.example;three.example;" },
+		{ "<@relay.example,@r2.example:joe@example.com>", "example.com;" },
+		{ "joe @ (x) example . com (y) z", "example . com;" },
+		{ "<joe@\r\n example.com >", "example.com;" },
+		{ "joe@[192.0.2.1], root, <>, a@", "[192.0.2.1];" },
+		{ "a@b@example.com", "example.com;" },
+		{ "Joe Smith joe@example.com ann@example.org", "example.com;" },
+		{ "a@1.example,b@2.example,c@3.example,d@4.example",
+		    "1.example;2.example;3.example;" },
+		{ "", "" },
+	};
+	struct slice found[3];
+
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		size_t n = address_domains(slice_str(rows[i].in), found, COUNT(found));
+		struct buf got;
+
+		buf_init(&got, 1000);
+		for (size_t k = 0; k < n; k++) {
+			buf_add(&got, found[k]);
+			buf_addc(&got, ';');
+		}
+		ok(strcmp(buf_str(&got), rows[i].want) == 0, "'%s': %s", rows[i].in, buf_str(&got));
+		buf_free(&got);
+	}
+}
+
+static void
 caps(void)
 {
 	struct buf addr, name;
@@ -472,6 +509,7 @@ main(void)
 	checking();
 	atoms();
 	mailboxes();
+	domains();
 	caps();
 	return_paths();
 	returned();

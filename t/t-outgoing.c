@@ -13,7 +13,7 @@
 #define MAX 4 /* texts a row looks for */
 
 /* Three of these make a domain that leaves no room for a local part of 64 bytes. */
-#define LABEL "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff"
+#define LABEL   "aaaaaaaaaabbbbbbbbbbccccccccccddddddddddeeeeeeeeeeffffffffff"
 #define LOCAL64 "0123456789012345678901234567890123456789012345678901234567890123"
 
 static const char base_conf[] =
@@ -40,9 +40,9 @@ static const char base_signals[] =
 
 struct row {
 	const char *name;
-	const char *conf;    /* added to base_conf */
-	const char *auth;    /* NULL: not authenticated */
-	const char *from;    /* MAIL FROM */
+	const char *conf; /* added to base_conf */
+	const char *auth; /* NULL: not authenticated */
+	const char *from; /* MAIL FROM */
 	const char *rcpts[3];
 	const char *headers; /* a body "hello" follows */
 	const char *env;     /* the new MAIL FROM, NULL: unchanged */
@@ -62,35 +62,52 @@ static const struct row rows[] = {
 	    "From: a@example.com\nX-Job: j\n", "a@bounces.example.com",
 	    { "client=192.0.2.1 from=", "dkim=none(untrusted-source)" },
 	    { "\"msg_from\":\"a@bounces.example.com\"" }, { "X-Job: j\n" }, { NULL } },
-	{ "exact beats wildcard, whatever the order", "", "joe", "ceo@example.com", { "b@x.example" },
-	    "From: a@example.com\n", "", { "env=<>" }, { NULL }, { NULL }, { NULL } },
-	{ "the null sender is left alone", "", "joe", "", { "b@x.example" }, "From: a@example.com\n",
-	    NULL, { "from=<> to=" }, { NULL }, { NULL }, { NULL } },
+	{ "exact beats wildcard, whatever the order", "", "joe", "ceo@example.com",
+	    { "b@x.example" }, "From: a@example.com\n", "", { "env=<>" }, { NULL }, { NULL },
+	    { NULL } },
+	{ "the null sender is left alone", "", "joe", "", { "b@x.example" },
+	    "From: a@example.com\n", NULL, { "from=<> to=" }, { NULL }, { NULL }, { NULL } },
 	{ "an address that can't be one stays as it was", "", "joe", LOCAL64 "@long.example",
-	    { "b@x.example" }, "From: a@example.com\n", NULL, { "env=invalid(unchanged)" }, { NULL },
-	    { NULL }, { NULL } },
+	    { "b@x.example" }, "From: a@example.com\n", NULL, { "env=invalid(unchanged)" },
+	    { NULL }, { NULL }, { NULL } },
 	{ "From is rewritten", "", "joe", "a@other.example", { "b@x.example" },
 	    "From: \"a@old.example\" <a@old.example>\n", NULL, { "dkim=" },
 	    { "\"friendly_from\":\"a@new.example\"" },
 	    { "From: \"a@old.example\" <a@new.example>\n" }, { NULL } },
+	{ "From is rewritten: an address in its name, a fold", "", "joe", "a@other.example",
+	    { "b@x.example" },
+	    "From: \"x <a@old.example>\" (a@old.example)\n <a@\n\tOLD.example (c)>\n", NULL,
+	    { "dkim=" }, { "\"friendly_from\":\"a@new.example\"" },
+	    { "From: \"x <a@old.example>\" (a@old.example)\n <a@\n\tnew.example (c)>\n" },
+	    { NULL } },
+	{ "From is rewritten: all mailboxes, and no others", "", "joe", "a@other.example",
+	    { "b@x.example" },
+	    "From: b@x.example, T: a@old.example, \"q@old.example\"@old.example; "
+	    "<@old.example:c@x.old.example>\n",
+	    NULL, { "dkim=" }, { "\"friendly_from\":\"b@x.example\"" },
+	    { "From: b@x.example, T: a@new.example, \"q@old.example\"@new.example; "
+	      "<@old.example:c@x.old.example>\n" },
+	    { NULL } },
 	{ "verp", "<source {auth}>\n verp-default yes\n</source>\n", "joe", "a@example.com",
-	    { "jdoe@yahoo.example" }, "From: a@example.com\n", "a-jdoe=yahoo.example@bounces.example.com",
-	    { "verp=recipient" }, { "\"msg_from\":\"a-jdoe=yahoo.example@bounces.example.com\"" },
-	    { NULL }, { NULL } },
+	    { "jdoe@yahoo.example" }, "From: a@example.com\n",
+	    "a-jdoe=yahoo.example@bounces.example.com", { "verp=recipient" },
+	    { "\"msg_from\":\"a-jdoe=yahoo.example@bounces.example.com\"" }, { NULL }, { NULL } },
 	{ "verp names one recipient only", "<source {auth}>\n verp-default yes\n</source>\n", "joe",
 	    "a@example.com", { "b@x.example", "c@x.example" }, "From: a@example.com\n",
 	    "a@bounces.example.com", { "verp=multi-recipient", "rcpts=2", "events=2" },
 	    { "\"rcpt_to\":\"b@x.example\"", "\"rcpt_to\":\"c@x.example\"" }, { NULL }, { NULL } },
 	{ "verp of a quoted recipient", "<source {auth}>\n verp-default yes\n</source>\n", "joe",
-	    "a@example.com", { "\"b c\"@x.example" }, "From: a@example.com\n", "a@bounces.example.com",
-	    { "verp=too-long-or-unsafe" }, { NULL }, { NULL }, { NULL } },
+	    "a@example.com", { "\"b c\"@x.example" }, "From: a@example.com\n",
+	    "a@bounces.example.com", { "verp=too-long-or-unsafe" }, { NULL }, { NULL }, { NULL } },
 	{ "retain-x-job", "<source {auth}>\n retain-x-job yes\n</source>\n", "joe", "a@example.com",
 	    { "b@x.example" }, "From: a@example.com\nX-Job: a \"b\"\n", "a@bounces.example.com",
-	    { "campaign=a__b_" }, { "\"campaign_id\":\"a__b_\"" }, { "X-Job: a \"b\"\n" }, { NULL } },
+	    { "campaign=a__b_" }, { "\"campaign_id\":\"a__b_\"" }, { "X-Job: a \"b\"\n" },
+	    { NULL } },
 	{ "jobid-header stands in for X-Job and stays",
 	    "<source {auth}>\n jobid-header X-Campaign\n jobid-prefix p-\n</source>\n", "joe",
 	    "a@example.com", { "b@x.example" }, "From: a@example.com\nX-Campaign: c1\n",
-	    "a@bounces.example.com", { "campaign=p-c1" }, { NULL }, { "X-Campaign: c1\n" }, { NULL } },
+	    "a@bounces.example.com", { "campaign=p-c1" }, { NULL }, { "X-Campaign: c1\n" },
+	    { NULL } },
 	{ "X-Job wins over jobid-header, prefix {auth}",
 	    "<source {auth}>\n jobid-header X-Campaign\n jobid-prefix {auth}\n</source>\n", "joe",
 	    "a@example.com", { "b@x.example" }, "From: a@example.com\nX-Campaign: c1\nX-Job: j1\n",
@@ -99,44 +116,48 @@ static const struct row rows[] = {
 	    "From: a@example.com\n"
 	    "X-Job: 0123456789012345678901234567890123456789012345678901234567890123TOOLONG\n",
 	    "a@bounces.example.com", { NULL },
-	    { "\"campaign_id\":\"0123456789012345678901234567890123456789012345678901234567890123\"" },
+	    { "\"campaign_id\":"
+	      "\"0123456789012345678901234567890123456789012345678901234567890123\"" },
 	    { NULL }, { NULL } },
 	{ "x-virtual-mta names a virtual MTA",
 	    "<source {auth}>\n process-x-virtual-mta yes\n</source>\n", "joe", "a@example.com",
-	    { "b@x.example" }, "From: a@example.com\nX-Virtual-MTA: mta2\n", "a@bounces.example.com",
-	    { "vmta=mta2 id=" }, { "\"sending_ip\":\"192.0.2.11\"" }, { NULL }, { "X-Virtual-MTA" } },
+	    { "b@x.example" }, "From: a@example.com\nX-Virtual-MTA: mta2\n",
+	    "a@bounces.example.com", { "vmta=mta2 id=" }, { "\"sending_ip\":\"192.0.2.11\"" },
+	    { NULL }, { "X-Virtual-MTA" } },
 	{ "x-virtual-mta names none that is there",
-	    "<source {auth}>\n process-x-virtual-mta yes\n retain-x-virtual-mta yes\n</source>\n", "joe",
-	    "a@example.com", { "b@x.example" }, "From: a@example.com\nX-Virtual-MTA: nix\n",
+	    "<source {auth}>\n process-x-virtual-mta yes\n retain-x-virtual-mta yes\n</source>\n",
+	    "joe", "a@example.com", { "b@x.example" }, "From: a@example.com\nX-Virtual-MTA: nix\n",
 	    "a@bounces.example.com", { "vmta=mta1 pool=default x-virtual-mta=unknown" }, { NULL },
 	    { "X-Virtual-MTA: nix" }, { NULL } },
 	{ "X-MSYS-API", "", "joe", "a@example.com", { "b@x.example" },
-	    "From: a@example.com\nX-MSYS-API: {\"campaign_id\":\"c 9\",\"options\":{\"ip_pool\":\"two\"},\n"
+	    "From: a@example.com\nX-MSYS-API: {\"campaign_id\":\"c "
+	    "9\",\"options\":{\"ip_pool\":\"two\"},\n"
 	    " \"metadata\":{\"k\":\"v\"},\"tags\":[\"t\"]}\n",
 	    "a@bounces.example.com", { "campaign=c_9", "pool=two" },
-	    { "\"rcpt_meta\":{\"k\":\"v\"}", "\"rcpt_tags\":[\"t\"]", "\"binding_group\":\"two\"" }, { NULL },
-	    { "X-MSYS-API" } },
+	    { "\"rcpt_meta\":{\"k\":\"v\"}", "\"rcpt_tags\":[\"t\"]", "\"binding_group\":\"two\"" },
+	    { NULL }, { "X-MSYS-API" } },
 	{ "X-MSYS-API that is broken", "", "joe", "a@example.com", { "b@x.example" },
 	    "From: a@example.com\nX-MSYS-API: {nonsense\nX-Job: j\n", "a@bounces.example.com",
 	    { "x-msys-api=bad", "campaign=j" }, { NULL }, { NULL }, { "X-MSYS-API" } },
 	{ "X-MSYS-API of somebody who may not relay", "", NULL, "a@example.com", { "b@x.example" },
 	    "From: a@example.com\nX-MSYS-API: {\"campaign_id\":\"c\"}\n", "a@bounces.example.com",
 	    { "events=1" }, { NULL }, { "X-MSYS-API: " }, { NULL } },
-	{ "a subaccount by header",
-	    "<signals>\n process-x-sp-subaccount-id yes\n</signals>\n", "joe", "a@example.com",
-	    { "b@x.example" }, "From: a@example.com\nX-SP-Subaccount-ID: 7\n", "a@bounces.example.com",
+	{ "a subaccount by header", "<signals>\n process-x-sp-subaccount-id yes\n</signals>\n",
+	    "joe", "a@example.com", { "b@x.example" },
+	    "From: a@example.com\nX-SP-Subaccount-ID: 7\n", "a@bounces.example.com",
 	    { "subaccount=7" }, { "\"subaccount_id\":7" }, { NULL }, { "X-SP-Subaccount-ID" } },
 	{ "a subaccount that is none",
-	    "<signals>\n process-x-sp-subaccount-id yes\n retain-x-sp-subaccount-id yes\n</signals>\n",
-	    "joe", "a@example.com", { "b@x.example" }, "From: a@example.com\nX-SP-Subaccount-ID: 0\n",
-	    "a@bounces.example.com", { "events=1" }, { "\"subaccount_id\":0" },
-	    { "X-SP-Subaccount-ID: 0" }, { NULL } },
+	    "<signals>\n process-x-sp-subaccount-id yes\n retain-x-sp-subaccount-id "
+	    "yes\n</signals>\n",
+	    "joe", "a@example.com", { "b@x.example" },
+	    "From: a@example.com\nX-SP-Subaccount-ID: 0\n", "a@bounces.example.com", { "events=1" },
+	    { "\"subaccount_id\":0" }, { "X-SP-Subaccount-ID: 0" }, { NULL } },
 	{ "a subaccount by configuration", "enable-signals true,subaccount=12\n", "joe",
 	    "a@example.com", { "b@x.example" }, "From: a@example.com\n", "a@bounces.example.com",
 	    { "subaccount=12" }, { "\"subaccount_id\":12" }, { NULL }, { NULL } },
 	{ "signals off: no events, no id", "enable-signals false\n", "joe", "a@example.com",
-	    { "b@x.example" }, "From: a@example.com\nX-Signalpost-ID: forged\n", "a@bounces.example.com",
-	    { "events=off" }, { NULL }, { NULL }, { "X-Signalpost-ID" } },
+	    { "b@x.example" }, "From: a@example.com\nX-Signalpost-ID: forged\n",
+	    "a@bounces.example.com", { "events=off" }, { NULL }, { NULL }, { "X-Signalpost-ID" } },
 	{ "a filter goes by Sender before From",
 	    "<signals-filter f>\n sender-or-from *.c1.example enable-signals\n"
 	    " sender-or-from t.c1.example disable-signals\n</signals-filter>\nenable-signals f\n",
@@ -151,11 +172,12 @@ static const struct row rows[] = {
 	    "a@example.com", { "b@x.example" },
 	    "From: a@example.com\nMessage-ID:\n  <one@a.example> \nX-Envid: a+b=1\n",
 	    "a@bounces.example.com", { NULL },
-	    { "\"header_message_id\":\"one@a.example\"", "\"envid\":\"a+b=1\"" }, { NULL }, { "X-Envid" } },
+	    { "\"header_message_id\":\"one@a.example\"", "\"envid\":\"a+b=1\"" }, { NULL },
+	    { "X-Envid" } },
 	{ "privacy-policy sha1", "<signals>\n privacy-policy sha1\n</signals>\n", "joe",
 	    "a@example.com", { "B@X.example" }, "From: a@example.com\n", "a@bounces.example.com",
-	    { "events=1" },
-	    { "\"rcpt_hash\":\"", "\"rcpt_domain\":\"x.example\"" }, { NULL }, { NULL } },
+	    { "events=1" }, { "\"rcpt_hash\":\"", "\"rcpt_domain\":\"x.example\"" }, { NULL },
+	    { NULL } },
 	{ "a forged id header is replaced", "", "joe", "a@example.com", { "b@x.example" },
 	    "From: a@example.com\nX-Signalpost-ID: forged\n", "a@bounces.example.com", { NULL },
 	    { NULL }, { "X-Signalpost-ID: " }, { "forged" } },
@@ -163,7 +185,8 @@ static const struct row rows[] = {
 	    "<source {auth}>\n add-date-header yes\n add-message-id-header yes\n</source>\n", "joe",
 	    "a@example.com", { "b@x.example" }, "From: a@example.com\n", "a@bounces.example.com",
 	    { NULL }, { NULL },
-	    { "Date: Tue, 04 Aug 2026 12:00:00 +0000\n", "Message-ID: <0000", "@mail.example.com>\n" },
+	    { "Date: Tue, 04 Aug 2026 12:00:00 +0000\n", "Message-ID: <0000",
+		"@mail.example.com>\n" },
 	    { NULL } },
 	{ "a subject in other words", "", "joe", "a@example.com", { "b@x.example" },
 	    "From: a@example.com\nSubject: =?iso-8859-1?Q?Gr=FC=DFe?=\n", "a@bounces.example.com",
@@ -172,9 +195,9 @@ static const struct row rows[] = {
 	{ "a subject in raw Latin-1", "", "joe", "a@example.com", { "b@x.example" },
 	    "From: a@example.com\nSubject: Gr\374\337e\n", "a@bounces.example.com", { NULL },
 	    { "\"subject\":\"Gr\303\274\303\237e\"" }, { "Gr\374\337e" }, { NULL } },
-	{ "dkim-sign without a key for the domain",
-	    "<domain *>\n dkim-sign yes\n</domain>\n", "joe", "a@example.com", { "b@x.example" },
-	    "From: a@example.com\n", "a@bounces.example.com", { "dkim=none(no-key)" }, { NULL }, { NULL },
+	{ "dkim-sign without a key for the domain", "<domain *>\n dkim-sign yes\n</domain>\n",
+	    "joe", "a@example.com", { "b@x.example" }, "From: a@example.com\n",
+	    "a@bounces.example.com", { "dkim=none(no-key)" }, { NULL }, { NULL },
 	    { "DKIM-Signature" } },
 	{ "links and pixels", TRACKED, "joe", "a@example.com", { "B@x.example" },
 	    "From: a@example.com\nContent-Type: text/html\n", "a@bounces.example.com",
@@ -184,24 +207,26 @@ static const struct row rows[] = {
 	{ "engagement tracking is off", "", "joe", "a@example.com", { "b@x.example" },
 	    "From: a@example.com\nContent-Type: text/html\n", "a@bounces.example.com",
 	    { "track=none(off)" }, { "\"open_tracking\":false" }, { NULL }, { "<img" } },
-	{ "two readers can't share a token", TRACKED, "joe", "a@example.com", { "b@x.example", "c@x.example" },
-	    "From: a@example.com\nContent-Type: text/html\n", "a@bounces.example.com",
-	    { "track=none(multi-recipient)" }, { NULL }, { NULL }, { "<img" } },
+	{ "two readers can't share a token", TRACKED, "joe", "a@example.com",
+	    { "b@x.example", "c@x.example" }, "From: a@example.com\nContent-Type: text/html\n",
+	    "a@bounces.example.com", { "track=none(multi-recipient)" }, { NULL }, { NULL },
+	    { "<img" } },
 	{ "nobody else's mail is tracked", TRACKED, NULL, "a@example.com", { "b@x.example" },
 	    "From: a@example.com\nContent-Type: text/html\n", "a@bounces.example.com",
 	    { "track=none(untrusted-source)" }, { NULL }, { NULL }, { "<img" } },
 	{ "X-MSYS-API says no opens", TRACKED, "joe", "a@example.com", { "b@x.example" },
 	    "From: a@example.com\nContent-Type: text/html\n"
 	    "X-MSYS-API: {\"options\":{\"open_tracking\":false}}\n",
-	    "a@bounces.example.com", { "links=0 pixels=0" }, { "\"open_tracking\":false" }, { NULL },
-	    { "<img" } },
+	    "a@bounces.example.com", { "links=0 pixels=0" }, { "\"open_tracking\":false" },
+	    { NULL }, { "<img" } },
 	{ "X-MSYS-API says no to both", TRACKED, "joe", "a@example.com", { "b@x.example" },
 	    "From: a@example.com\nContent-Type: text/html\n"
 	    "X-MSYS-API: {\"options\":{\"open_tracking\":false,\"click_tracking\":false}}\n",
 	    "a@bounces.example.com", { "track=none(x-msys-api)" }, { NULL }, { NULL }, { "<img" } },
 	{ "tracking with signals off", TRACKED "enable-signals false\n", "joe", "a@example.com",
-	    { "b@x.example" }, "From: a@example.com\nContent-Type: text/html\n", "a@bounces.example.com",
-	    { "track=none(signals-off)" }, { NULL }, { NULL }, { "<img" } },
+	    { "b@x.example" }, "From: a@example.com\nContent-Type: text/html\n",
+	    "a@bounces.example.com", { "track=none(signals-off)" }, { NULL }, { NULL },
+	    { "<img" } },
 	{ "the envelope id", "<source {auth}>\n process-x-envid yes\n</source>\n", "joe",
 	    "a@example.com", { "b@x.example" }, "From: a@example.com\nX-Envid: a+b=c\n",
 	    "a@bounces.example.com", { NULL }, { NULL }, { NULL }, { "X-Envid" } },
@@ -299,7 +324,8 @@ rejections(const struct token_ring *ring)
 {
 	struct err e = { .text = "" };
 	struct conf *c = conf_parse("t.conf",
-	    SLICE_LIT("<signals>\napi-key 0123456789abcdef0123456789abcdef01234567\n</signals>\n"), &e);
+	    SLICE_LIT("<signals>\napi-key 0123456789abcdef0123456789abcdef01234567\n</signals>\n"),
+	    &e);
 	struct outgoing_context ctx = { c, NULL, ring };
 	struct conf_source src = { 0 };
 	struct outgoing_envelope env = {
@@ -316,11 +342,13 @@ rejections(const struct token_ring *ring)
 	       "550 5.7.1 relaying denied for recipient in \"RCPT TO:<T@Strange.example>\"", &line,
 	       &e) == 1,
 	    "a rejection %s", e.text);
-	ok(contains(&line, "\"type\":\"rejection\"") && contains(&line, "\"bounce_class\":\"25\"") &&
+	ok(contains(&line, "\"type\":\"rejection\"") &&
+		contains(&line, "\"bounce_class\":\"25\"") &&
 		contains(&line, "\"error_code\":\"550\"") &&
 		contains(&line, "\"raw_rcpt_to\":\"T@Strange.example\"") &&
 		contains(&line, "\"remote_addr\":\"203.0.113.9\"") &&
-		contains(&line, "RCPT TO:<...@...>") && contains(&line, "RCPT TO:<T@Strange.example>"),
+		contains(&line, "RCPT TO:<...@...>") &&
+		contains(&line, "RCPT TO:<T@Strange.example>"),
 	    "its fields: %s", buf_str(&line));
 	buf_free(&line);
 	conf_free(c);
