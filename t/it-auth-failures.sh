@@ -82,8 +82,8 @@ ok "is counted" it_wait 20 counted 127.0.0.1 3
 out=$(say "$port" "EHLO x" "AUTH joe s3cret" QUIT)
 has "is one too many: 421 at connect" "$out" "=> 421 mail.example.com"
 has "and the connection is closed" "$out" "connection closed"
-has "Postfix's log has our reply" "$(cat "$D/mta/log")" \
-	"milter-reject: CONNECT from localhost[127.0.0.1]: 421 4.7.0 too many failed authentications, try again in"
+it_comes "Postfix's log has our reply" "$D/mta/log" \
+	"[127.0.0.1]: 421 4.7.0 too many failed authentications, try again in"
 has "the milter's too" "$(cat "$D/logs/milter")" \
 	"refused=connect client=127.0.0.1 source=0/0 listener=127.0.0.1:$port reply=\"421 4.7.0 too many failed authentications"
 ok "another address is served" greeted 127.0.0.2

@@ -64,7 +64,7 @@ for rcpt in $forms; do
 	has "no milter, $rcpt: the sender keeps it" "$out" "=> 451 "
 	hasnt "no milter, $rcpt: and no part of it is taken" "$out" ". => 250"
 done
-ok "nothing is in the queue" postfix_empty mta
+ok "nothing is in the queue" it_wait 20 postfix_empty mta
 
 # ---- with it ----
 

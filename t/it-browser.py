@@ -20,31 +20,17 @@ import threading
 import time
 import urllib.request
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
+from tap import free_port, ok, plan  # noqa: E402
+
 BUILD = os.environ.get("builddir", ".")
 PAGE = """<html><head><title>mail</title></head><body class="x">
 <p>gr&uuml;&szlig;e <a id="go" href="%s?a=1&amp;b=%%C3%%BC#there" data-msys-linkname="go">go</a>
 <a id="out" href="%s?out" data-msys-clicktrack="0">out</a></p></body></html>
 """
-count = failed = 0
 
 
-def ok(good, text, more=""):
-    global count, failed
-    count += 1
-    failed += not good
-    print("%sok %d - %s" % ("" if good else "not ", count, text), flush=True)
-    if not good:
-        print("# " + str(more).replace("\n", "\n# ")[:3000], flush=True)
-    return good
-
-
-def port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def wait(what, seconds=20):
+def wait(what, seconds=90):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         got = what()
@@ -76,7 +62,7 @@ class Browser:
     """Chromium by WebDriver, which is JSON over HTTP."""
 
     def __init__(self, folder):
-        self.base = "http://127.0.0.1:%d" % port()
+        self.base = "http://127.0.0.1:%d" % free_port()
         self.log = open(folder + "/chromedriver.log", "wb")
         self.process = subprocess.Popen(
             [shutil.which("chromedriver"), "--port=" + self.base.rsplit(":", 1)[1]],
@@ -101,7 +87,7 @@ class Browser:
         request = urllib.request.Request(
             self.base + path, method=method, data=None if data is None else json.dumps(data).encode(),
             headers={"Content-Type": "application/json"})
-        with urllib.request.urlopen(request, timeout=60) as f:
+        with urllib.request.urlopen(request, timeout=120) as f:
             return json.load(f)["value"]
 
     def go(self, url):
@@ -120,7 +106,7 @@ class Browser:
         except (OSError, AttributeError):
             pass
         os.killpg(self.process.pid, signal.SIGTERM)
-        self.process.wait(20)
+        self.process.wait(90)
         self.log.close()
 
 
@@ -136,7 +122,7 @@ def run(folder):
     site = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Site)
     threading.Thread(target=site.serve_forever, daemon=True).start()
     home = "http://127.0.0.1:%d" % site.server_port
-    conf, tracker_port = folder + "/signalpost.conf", port()
+    conf, tracker_port = folder + "/signalpost.conf", free_port()
     os.mkdir(folder + "/keys", 0o750)
     os.mkdir(folder + "/spool")
     with open(conf, "w", encoding="utf-8") as f:
@@ -197,7 +183,7 @@ def run(folder):
         if browser is not None:
             browser.stop()
         tracker.terminate()
-        tracker.wait(20)
+        tracker.wait(90)
         site.shutdown()
 
 
@@ -207,8 +193,7 @@ def main():
         return 0
     with tempfile.TemporaryDirectory(prefix="sp-browser.") as folder:
         run(folder)
-    print("1..%d" % count)
-    return failed != 0
+    return plan()
 
 
 sys.exit(main())

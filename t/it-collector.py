@@ -11,6 +11,7 @@ import http.client
 import json
 import os
 import pwd
+import random
 import resource
 import shutil
 import signal
@@ -27,7 +28,7 @@ import urllib.parse
 import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from tap import SLOW, ok, plan  # noqa: E402
+from tap import SLOW, free_port, gone, ok, plan, skip, wait  # noqa: E402
 
 BUILD = os.environ.get("builddir", ".")
 PROGRAM = os.path.abspath(os.environ.get("COLLECTOR", os.path.join(BUILD, "signalpost-collector")))
@@ -40,14 +41,6 @@ MESSAGES = "/api/v1/events/message"
 
 
 # ---- the daemon ----
-
-
-def free_port(host="127.0.0.1"):
-    s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    s.bind((host, 0))
-    port = s.getsockname()[1]
-    s.close()
-    return port
 
 
 class Collector:
@@ -76,47 +69,38 @@ class Collector:
 
     def run(self, *options):
         return subprocess.run(
-            [PROGRAM, "-c", self.conf, *options], capture_output=True, text=True, timeout=60 * SLOW
+            [PROGRAM, "-c", self.conf, *options], capture_output=True, text=True, timeout=120 * SLOW
         )
 
     def start(self):
         self.log = open(self.log_path, "a")
+        starts = self.text().count(" listening on ")
         self.process = subprocess.Popen(
             [PROGRAM, "-f", "-c", self.conf], stderr=self.log, stdout=self.log
         )
-        end = time.time() + 20 * SLOW
-        while time.time() < end:
-            if self.process.poll() is not None:
-                break
-            try:
-                socket.create_connection((self.host, self.port), 1).close()
-                return self
-            except OSError:
-                time.sleep(0.02)
-        raise RuntimeError("collector did not start: " + self.text())
+        # Not by connecting: that can be done before the rights are dropped and the database is there.
+        wait(lambda: self.process.poll() is not None or self.text().count(" listening on ") > starts)
+        if self.process.poll() is not None or self.text().count(" listening on ") <= starts:
+            raise RuntimeError("collector did not start: " + self.text())
+        return self
 
     def text(self):
         with open(self.log_path) as f:
             return f.read()
 
-    def wait_for(self, words, seconds=10):
-        end = time.time() + seconds * SLOW
-        while time.time() < end:
-            if words in self.text():
-                return True
-            time.sleep(0.02)
-        return False
+    def wait_for(self, words, times=1):
+        return wait(lambda: self.text().count(words) >= times)
 
     def stop(self, how=signal.SIGTERM):
         """Exit code and seconds."""
         begin = time.time()
         if self.process.poll() is None:
             self.process.send_signal(how)
-        code = self.process.wait(60 * SLOW)
+        code = self.process.wait(120 * SLOW)
         self.log.close()
         return code, time.time() - begin
 
-    def connection(self, timeout=60):
+    def connection(self, timeout=120):
         return http.client.HTTPConnection(self.host, self.port, timeout=timeout * SLOW)
 
     def request(self, method, path, body=None, headers=None, connection=None, key=KEY):
@@ -146,13 +130,14 @@ class Collector:
     def statuses(self, batch):
         return self.get(STATUS, batch_ids=batch).json()["results"]
 
-    def raw(self, data, timeout=10):
-        """Send bytes, return all that comes until the peer closes or is silent."""
-        s = socket.create_connection((self.host, self.port), timeout * SLOW)
+    def raw(self, data, timeout=2):
+        """Send bytes, return all that comes until the peer closes, or is silent after it has said something."""
+        s = socket.create_connection((self.host, self.port), 120)
         s.sendall(data)
         out = b""
         try:
             while True:
+                s.settimeout(timeout if out else 60 * SLOW)
                 more = s.recv(65536)
                 if not more:
                     break
@@ -280,11 +265,11 @@ def test_routes(c):
         good = a.status == want and a.headers.get("allow") == allow
         good = good and (want == 200 or method == "HEAD" or is_error(a, want))
         ok(good and (method != "HEAD" or a.data == b""), "%s %.60s: %d" % (method, path, want), a)
-    a = c.raw(b"GET /api/v1/events/message HTTP/1.1\r\n\r\n", 2)
+    a = c.raw(b"GET /api/v1/events/message HTTP/1.1\r\n\r\n")
     ok(b" 400 " in a.split(b"\r\n")[0], "HTTP/1.1 without Host", a)
-    a = c.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n", 2)
+    a = c.raw(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03\r\n\r\n")
     ok(b"200" not in a[:20], "TLS on a plain port", a)
-    a = c.raw(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: " + b"y" * 60000 + b"\r\n\r\n", 3)
+    a = c.raw(b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: " + b"y" * 60000 + b"\r\n\r\n")
     ok(b"200" not in a[:20], "headers over the limit", a[:100])
     ok(c.get(STATUS).status == 200, "and it still serves")
 
@@ -441,14 +426,14 @@ def test_limits(c):
     a = c.post_raw(block[:limit])
     ok(a.status == 200, "max-body", a)
     a = c.raw(b"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: application/x-ndjson\r\n"
-              b"Content-Encoding: gzip\r\nContent-Length: 6000000\r\n\r\n" % (INGEST.encode(), KEY.encode()), 5)
+              b"Content-Encoding: gzip\r\nContent-Length: 6000000\r\n\r\n" % (INGEST.encode(), KEY.encode()))
     ok(a.startswith(b"HTTP/1.1 413 "), "413 at the Content-Length, before the body", a[:200])
     a = c.raw(b"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: application/x-ndjson\r\n"
               b"Content-Encoding: gzip\r\nContent-Length: 99999999999999999999999\r\n\r\n"
-              % (INGEST.encode(), KEY.encode()), 5)
+              % (INGEST.encode(), KEY.encode()))
     ok(a.startswith(b"HTTP/1.1 4"), "an absurd Content-Length", a[:200])
     a = c.raw(b"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: application/x-ndjson\r\n"
-              b"Content-Encoding: gzip\r\nContent-Length: -1\r\n\r\n" % (INGEST.encode(), KEY.encode()), 5)
+              b"Content-Encoding: gzip\r\nContent-Length: -1\r\n\r\n" % (INGEST.encode(), KEY.encode()))
     ok(a.startswith(b"HTTP/1.1 400 "), "a negative Content-Length", a[:200])
 
     def chunks(data):
@@ -466,7 +451,7 @@ def test_limits(c):
         ok(True, "chunked without end: cut off", e)
     # With Expect, the client is told before it sends anything.
     a = c.raw(b"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: wrong\r\nContent-Type: application/x-ndjson\r\n"
-              b"Content-Encoding: gzip\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n" % INGEST.encode(), 5)
+              b"Content-Encoding: gzip\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n" % INGEST.encode())
     ok(a.startswith(b"HTTP/1.1 401 "), "401 instead of 100", a[:200])
     a = c.request("GET", MESSAGES, b"x" * 1000)
     ok(a.status == 200, "a GET with a body", a)
@@ -480,6 +465,12 @@ def bomb(size, byte=b"\0", level=9):
     return b"".join(out) + z.flush()
 
 
+def cpu(pid):
+    """Seconds that it has computed: others on this machine do not count."""
+    with open("/proc/%d/stat" % pid) as f:
+        return sum(map(int, f.read().rsplit(")", 1)[1].split()[11:13])) / os.sysconf("SC_CLK_TCK")
+
+
 def rss(pid):
     with open("/proc/%d/status" % pid) as f:
         return int(next(x for x in f if x.startswith("VmHWM")).split()[1])
@@ -489,10 +480,10 @@ def test_bombs(c):
     body = bomb(1 << 28)
     body = body * (4900000 // len(body))  # some 5 GB in several members
     before = rss(c.process.pid)
-    begin = time.time()
+    begin = cpu(c.process.pid)
     a = c.post_raw(body)
     ok(is_error(a, 413, "104857600"), "4.9 MB that inflate to 5 GB", a)
-    ok(time.time() - begin < 5 * SLOW, "end soon", time.time() - begin)
+    ok(cpu(c.process.pid) - begin < 5 * SLOW, "end soon", cpu(c.process.pid) - begin)
     a = c.post_raw(bomb(1 << 30))
     ok(is_error(a, 413), "one member of 1 GB", a)
     a = c.post_raw(bomb(9 << 20, b"\n"))
@@ -527,7 +518,7 @@ def test_big_batch(c):
 
 def test_slow_and_keep_alive(c):
     body = gzip.compress(ndjson([event()]))
-    s = socket.create_connection((c.host, c.port), 10 * SLOW)
+    s = socket.create_connection((c.host, c.port), 120 * SLOW)
     head = (b"POST %s HTTP/1.1\r\nHost: x\r\nAuthorization: %s\r\nContent-Type: application/x-ndjson\r\n"
             b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % (INGEST.encode(), KEY.encode(), len(body)))
     for b in head[:40]:
@@ -560,12 +551,12 @@ def test_slow_and_keep_alive(c):
     ok(statuses == [200] * 20 + [401, 200] and k.sock is sock, "keep-alive, over a refused batch too", statuses)
     k.close()
     for cut in (10, len(head) - 2, len(head) + len(body) // 2):
-        s = socket.create_connection((c.host, c.port), 10 * SLOW)
+        s = socket.create_connection((c.host, c.port), 120 * SLOW)
         s.sendall((head + body)[:cut])
         s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         s.close()
     ok(c.get(MESSAGES).json()["total_count"] == 22, "broken connections leave nothing", c.get(MESSAGES).json()["total_count"])
-    hundred = [socket.create_connection((c.host, c.port), 10 * SLOW) for _ in range(300)]
+    hundred = [socket.create_connection((c.host, c.port), 120 * SLOW) for _ in range(300)]
     ok(c.get(STATUS).status == 200, "300 idle connections do not matter")
     for s in hundred:
         s.close()
@@ -640,7 +631,9 @@ def test_kill(c):
     for t in threads:
         t.start()
     for _ in range(4):
-        time.sleep(0.4 * SLOW)
+        before = len(acknowledged)
+        wait(lambda: len(acknowledged) >= before + 2)
+        time.sleep(0.1 * random.random())
         c.stop(signal.SIGKILL)
         c.start()
     stop.append(1)
@@ -852,8 +845,7 @@ def test_reload(c):
     ok(c.post([event()], key=NEW_KEY).status == 200, "and the old settings stay")
     c.write_conf(keys=())
     c.process.send_signal(signal.SIGUSR1)
-    time.sleep(0.3 * SLOW)
-    ok(c.text().count("reload refused") == 2 and c.post([event()], key=NEW_KEY).status == 200, "no key: refused", c.text())
+    ok(c.wait_for("reload refused", 2) and c.post([event()], key=NEW_KEY).status == 200, "no key: refused", c.text())
     c.write_conf()
     stop = []
     bad = []
@@ -867,7 +859,7 @@ def test_reload(c):
                 bad.append(e)
 
     c.process.send_signal(signal.SIGUSR1)
-    time.sleep(0.3 * SLOW)
+    c.wait_for("settings reloaded", 2)
     threads = [threading.Thread(target=work) for _ in range(3)]
     for t in threads:
         t.start()
@@ -889,10 +881,7 @@ def test_retention(c):
     db.commit()
     db.close()
     c.start()
-    end = time.time() + 20 * SLOW
-    while time.time() < end and c.get(INGEST + "/" + old).status != 404:
-        time.sleep(0.05)
-    ok(c.get(INGEST + "/" + old).status == 404 and c.get(INGEST + "/failures/" + old).status == 404, "an old batch is gone")
+    ok(wait(lambda: c.get(INGEST + "/" + old).status == 404) and c.get(INGEST + "/failures/" + old).status == 404, "an old batch is gone")
     ok(c.get(MESSAGES).json()["total_count"] == 10 and [x["batch_id"] for x in c.get(STATUS).json()["results"]] == [new],
        "the new one is not", c.get(STATUS))
     db = sqlite3.connect(c.database)
@@ -900,12 +889,17 @@ def test_retention(c):
     db.close()
 
 
+# The daemon gives what runs 1.2 s, clients 30 s and a whole request minutes: what is below SOON has
+# waited for none of the latter.
+SOON = 20 * SLOW
+
+
 def test_stop(c):
     k = c.connection()
     c.post([event()], connection=k)
     idle = socket.create_connection((c.host, c.port))
     code, seconds = c.stop()
-    ok(code == 0 and seconds < 2 * SLOW, "SIGTERM with idle connections: 0 in %.2f s" % seconds, code)
+    ok(code == 0 and seconds < SOON, "SIGTERM with idle connections: 0 in %.2f s" % seconds, code)
     ok(sorted(os.listdir(os.path.dirname(c.database))) == ["collector.db"], "the log is in the database",
        os.listdir(os.path.dirname(c.database)))
     idle.close()
@@ -921,7 +915,7 @@ def test_stop(c):
     t.start()
     time.sleep(0.15)
     code, seconds = c.stop()
-    ok(code == 0 and seconds < 2 * SLOW, "SIGTERM with a client that does not go on: 0 in %.2f s" % seconds, code)
+    ok(code == 0 and seconds < SOON, "SIGTERM with a client that does not go on: 0 in %.2f s" % seconds, code)
     t.join()
     # On a busy machine it may not have begun: then it is refused.
     status = getattr(result[0], "status", None)
@@ -939,10 +933,12 @@ def test_stop(c):
     time.sleep(0.5)
     code, seconds = c.stop()
     t.join()
-    ok(code == 0 and seconds < 2 * SLOW, "SIGTERM in a long request: 0 in %.2f s" % seconds, (code, result[-1]))
-    ok(getattr(result[-1], "status", 503) == 503, "which is not answered with an id", result[-1])
+    ok(code == 0 and seconds < SOON, "SIGTERM in a long request: 0 in %.2f s" % seconds, (code, result[-1]))
+    # A very fast machine has done it in that time.
+    done = getattr(result[-1], "status", 503) == 200
+    ok(done or getattr(result[-1], "status", 503) == 503, "which is not answered with an id", result[-1])
     c.start()
-    ok(c.get(STATUS).json()["total_count"] == before, "and of which nothing is kept")
+    ok(c.get(STATUS).json()["total_count"] == before + done, "and of which nothing is kept")
 
 
 def post_quietly(c, body):
@@ -980,13 +976,14 @@ def test_start(directory):
     r = other.run("-f")
     ok(r.returncode == 71 and str(c.port) in r.stderr, "the port is in use: 71", r)
     c.stop()
-    c = fresh("v6", host="::1")
     try:
+        c = fresh("v6", host="::1")
+    except OSError as e:
+        skip("IPv6", e)
+    else:
         c.start()
         ok(c.get(STATUS).status == 200 and c.wait_for("listening on [::1]:%d" % c.port), "IPv6", c.text())
         c.stop()
-    except OSError as e:
-        ok(True, "IPv6 # SKIP %s" % e)
     c = fresh("badfile")
     with open(c.conf, "a") as f:
         f.write("nonsense\n")
@@ -1023,9 +1020,7 @@ def test_start(directory):
     finally:
         for pid in processes_of(c.conf):
             os.kill(pid, signal.SIGTERM)
-            end = time.time() + 5 * SLOW
-            while os.path.exists("/proc/%d" % pid) and time.time() < end:
-                time.sleep(0.02)
+            wait(lambda: gone(pid))
     r = c.run("-x")
     ok(r.returncode == 64, "usage", r)
     if os.geteuid() == 0:
@@ -1041,7 +1036,6 @@ def test_rights(c, top):
         f.write(text.replace('user ""', "user nobody"))
     nobody = pwd.getpwnam("nobody").pw_uid
     c.start()
-    c.wait_for("listening on")  # the port is open before the rights are dropped
     with open("/proc/%d/status" % c.process.pid) as f:
         uids = next(x for x in f if x.startswith("Uid:")).split()[1:]
     ok(uids == [str(nobody)] * 4, "it runs as nobody", uids)

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +22,7 @@ import urllib.parse
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
 import tap  # noqa: E402
-from tap import SLOW, plan, wait  # noqa: E402
+from tap import SLOW, free_port, plan, wait  # noqa: E402
 
 BUILD = os.environ.get("builddir", ".")
 UPLOADER = os.path.join(BUILD, "signalpost-uploader")
@@ -144,7 +143,7 @@ class Uploader:
         if self.proc is None:
             return None
         self.proc.send_signal(how)
-        code = self.proc.wait(30 * SLOW)
+        code = self.proc.wait(120 * SLOW)
         self.proc = None
         return code
 
@@ -429,10 +428,7 @@ def t_sink():
 
 
 def t_collector():
-    s = socket.socket()
-    s.bind(("127.0.0.1", 0))
-    port = s.getsockname()[1]
-    s.close()
+    port = free_port()
     where = os.path.join(top, "collector")
     os.mkdir(where)
     conf = os.path.join(where, "conf")

@@ -37,13 +37,10 @@ postfix_make mta
 "$signalpost" mta-config postfix --apply "$etc" --yes -c "$conf" >"$D/logs/apply" 2>&1 ||
 	it_bail "it can't be set up" "$D/logs/apply"
 socket_folder
-start() { it_start "$1" "$build/signalpost-$1" -c "$conf" -f; }
-start milter
-start collector
-start tracker
-it_wait 15 test -S "$socket" || it_bail "the milter does not start" "$D/logs/milter"
-it_wait 15 it_listens "$collector" || it_bail "the collector does not start" "$D/logs/collector"
-it_wait 15 it_listens "$tracker" || it_bail "the tracker does not start" "$D/logs/tracker"
+milter_start
+collector_start
+daemon_start tracker
+it_wait 15 grep -q 'listening on' "$D/logs/tracker" || it_bail "the tracker does not start" "$D/logs/tracker"
 
 doctor() { # output and status
 	touch -t 200001010000 "$etc/main.cf" # Postfix waits before it reads a younger one

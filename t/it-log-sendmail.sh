@@ -66,7 +66,7 @@ for hop in one two; do
 	eval "it_start sink-$hop python3 $mail sink \$$hop"
 	it_wait 10 grep -q ready "$D/logs/sink-$hop" || it_bail "the sink does not start" "$D/logs/sink-$hop"
 done
-collector_start "$collector"
+collector_start
 sendmail_start mta 2s
 daemon_start uploader
 

@@ -20,7 +20,7 @@ from tap import SLOW, free_port, ok, plan, wait  # noqa: E402
 
 SOURCE = os.environ.get("srcdir", ".")
 BUILD = os.environ.get("builddir", ".")
-WAIT = 30 * SLOW
+WAIT = 120 * SLOW
 MAIL = (b"Received: from x\r\nFrom: Joe <joe@stranger.example>\r\nTo: help@bounces.example\r\n"
         b"Message-ID: <one@stranger.example>\r\nSubject: hello\r\n\r\n.dot\r\n..dots\r\ntext\r\n.\r\nend\r\n")
 

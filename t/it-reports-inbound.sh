@@ -77,7 +77,7 @@ postfix_conf other mynetworks=127.0.0.0/8 myhostname=mx.remote.example relay_dom
 postconf -c "$D/other/etc" -M -X smtp/inet
 postconf -c "$D/other/etc" -M "127.0.0.1:$remote/inet=127.0.0.1:$remote inet n - n - - smtpd"
 
-collector_start "$collector"
+collector_start
 postfix_start mta
 postfix_start other
 daemon_start uploader

@@ -167,15 +167,17 @@ hasnt "by a virtual MTA" "$(who pickup@foreign.example)" 127.0.0.1
 
 later() { grep -q 'to=<later@foreign.example>.*status=deferred' "$D/mta/log"; }
 it_wait 20 later || fail "it is deferred" "$(tail -5 "$D/mta/log")"
-id=$(postqueue -c "$etc" -j | python3 -c 'import json, sys; print(json.loads(sys.stdin.readline())["queue_id"])')
+id=$(postqueue -c "$etc" -j | python3 -c 'import json, sys
+print([m["queue_id"] for m in map(json.loads, sys.stdin) if m["recipients"][0]["address"] == "later@foreign.example"][0])')
 hasnt "the header is not in the queue either" "$(postcat -c "$etc" -bhq "$id" 2>&1)" "Signalpost-Route"
 it_stop sink
 mv "$D/sink" "$D/sink1"
 sink_start sink "$sink"
 postfix_stop mta
 postfix_start mta
-postqueue -c "$etc" -f
-it_wait 30 got later@foreign.example || fail "deferred mail arrives" "$(tail -5 "$D/mta/log")"
+# A queue manager that is about to start may not hear it.
+flushed() { got later@foreign.example || { postqueue -c "$etc" -f && it_wait 3 got later@foreign.example; }; }
+it_wait 30 flushed || fail "deferred mail arrives" "$(tail -5 "$D/mta/log")"
 is "deferred mail keeps its way" "$(who later@foreign.example)" "later@foreign.example 127.0.0.3 beta.example.com"
 mv "$D/sink" "$D/sink2"
 mkdir "$D/sink"
@@ -208,7 +210,7 @@ is "the header is in nothing that left, no bounce and no mailbox" \
 	"$(grep -ril signalpost-route "$D"/sink/*.eml "$D/mbox/nobody")" ""
 has "there is a bounce among it" "$(cat "$D"/sink/*.eml)" "multipart/report"
 has "and what left is signed" "$(cat "$D"/sink/*.eml)" "DKIM-Signature:"
-bad=$(grep -E 'warning|fatal|panic|loops back' "$D/mta/log" | grep -vE 'dict_nis|connect to Milter service')
+bad=$(grep -E 'warning|fatal|panic|loops back' "$D/mta/log" | grep -vE 'does not resolve to address|dict_nis|connect to Milter service')
 is "Postfix has nothing to complain of" "$bad" ""
 
 # ---- a virtual MTA goes ----

@@ -246,7 +246,7 @@ hasnt "several recipients are not tracked" "$eml" "https://track.example.com/c/"
 # The headers that sendmail writes anew behind the milter.
 python3 - "$p587" "$src/t/data/address-headers" <<'END' >"$D/logs/headers" 2>&1 || it_bail "sending fails" "$D/logs/headers"
 import smtplib, ssl, sys
-smtp = smtplib.SMTP("127.0.0.1", int(sys.argv[1]), timeout=30)
+smtp = smtplib.SMTP("127.0.0.1", int(sys.argv[1]), timeout=120)
 context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
 smtp.starttls(context=context)

@@ -22,9 +22,9 @@ SIGNALPOST = os.path.join(BUILD, "signalpost")
 ok = powercut.ok
 
 
-def wait(what, seconds=20):
-    end = time.time() + seconds * SLOW
-    while time.time() < end:
+def wait(what, seconds=120):
+    end = time.monotonic() + seconds * SLOW
+    while time.monotonic() < end:
         if what():
             return True
         time.sleep(0.05)
@@ -97,7 +97,7 @@ class Uploader:
 
     def stop(self, how=signal.SIGTERM):
         self.p.send_signal(how)
-        return self.p.wait(60 * SLOW)
+        return self.p.wait(120 * SLOW)
 
 
 def status(conf, *args):
@@ -255,7 +255,7 @@ def test_full(top):
                     pass
             except OSError:
                 pass
-        ok(wait(lambda: len(segments(spool)) == 4 and os.statvfs(spool).f_bavail > 256, 30), "another program fills the disk to the last byte: all events go but those on their way", "".join(x for x in u.text().splitlines(True) if "Discovered" not in x)[-1500:])
+        ok(wait(lambda: len(segments(spool)) == 4 and os.statvfs(spool).f_bavail > 256), "another program fills the disk to the last byte: all events go but those on their way", "".join(x for x in u.text().splitlines(True) if "Discovered" not in x)[-1500:])
         ok(wait(lambda: "nothing is left that may go" in u.text()), "it says that it can't do more", u.text()[-600:])
         os.unlink(os.path.join(place, "other"))
         ok(wait(lambda: "enough space again" in u.text()), "it says when there is enough again", u.text()[-500:])

@@ -50,9 +50,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = gzip.decompress(self.rfile.read(int(self.headers["Content-Length"])))
         with self.server.lock:
             self.server.bytes += len(body)
-            for one in body.splitlines():
-                event = json.loads(one)["msys"]["message_event"]["event_id"]
-                self.server.ids[int(event)] = self.server.ids.get(int(event), 0) + 1
+            # Not by JSON: 100 MB of it take so long here that the uploader gives up and comes again.
+            for event in map(int, re.findall(rb'"event_id":"(\d+)"', body)):
+                self.server.ids[event] = self.server.ids.get(event, 0) + 1
         answer = b'{"results":{"id":"a-batch"}}'
         self.send_response(200)
         self.send_header("Content-Length", str(len(answer)))
@@ -105,7 +105,7 @@ class Spool:
             return None
         self.proc.send_signal(how)
         try:
-            code = self.proc.wait(60 * SLOW)
+            code = self.proc.wait(120 * SLOW)
         except subprocess.TimeoutExpired:
             self.proc.kill()
             code = "does not end"
@@ -219,7 +219,7 @@ def t_events():
     s.put("events", seg(200), some(1))
     ok(wait(lambda: good <= set(e.ids)), "and it goes on", s.text())
     ok(wait(lambda: s.identity()[0] == s.identity()[1]), "the ledger adds up", s.identity())
-    ok(subprocess.run([CTL, "events", "-c", s.conf], capture_output=True, timeout=60).returncode == 0,
+    ok(subprocess.run([CTL, "events", "-c", s.conf], capture_output=True, timeout=120).returncode == 0,
        "signalpost events lists it all")
     rss = int(re.search(r"VmHWM:\s+(\d+)", open("/proc/%d/status" % s.proc.pid).read()).group(1)) // 1024
     print("# peak memory %d MB" % rss)
@@ -282,10 +282,10 @@ def t_inbound_and_rejected():
     ok(wait(lambda: 10 in e.ids and not s.left()), "inbound/ and rejected/: events are sent", s.text())
     ok(wait(lambda: not s.left("inbound")), "nothing stays in inbound/", s.left("inbound"), s.text())
     done = subprocess.run([CTL, "events", "-c", s.conf, "--rejected", "--json", "-n", "100"],
-                          capture_output=True, timeout=60)
+                          capture_output=True, timeout=120)
     ok(done.returncode == 0 and json.loads(done.stdout)["rejected"]["files"] >= 15,
        "signalpost events is not led astray", done.stdout, done.stderr)
-    done = subprocess.run([CTL, "replay", "-c", s.conf, "--all"], capture_output=True, timeout=60)
+    done = subprocess.run([CTL, "replay", "-c", s.conf, "--all"], capture_output=True, timeout=120)
     ok(done.returncode == 1 and b"not a regular file" in done.stderr, "nor is replay", done.stderr)
     ok(set(e.ids) == {10}, "nothing was sent that links lead to", e.ids)
     ok(s.stop() == 0, "SIGTERM ends it")
@@ -379,7 +379,7 @@ def t_two():
     s = Spool(e)
     s.start()
     ok(wait(lambda: os.path.exists(s.path("uploader.lock")) and "Discovered" in s.text()), "one uploader", s.text())
-    done = subprocess.run([UPLOADER, "-f", "-c", s.conf], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([UPLOADER, "-f", "-c", s.conf], capture_output=True, text=True, timeout=120)
     ok(done.returncode == 75 and "another signalpost-uploader works on this spool, process %d" % s.proc.pid in
        done.stderr, "a second one refuses to start and says who works there", done.stderr)
     ok(s.proc.poll() is None and s.stop() == 0, "the first goes on")
@@ -395,12 +395,12 @@ def t_no_spool():
     shutil.rmtree(s.spool)
     with open(s.spool, "w") as f:
         f.write("a file")
-    done = subprocess.run([UPLOADER, "-f", "-c", s.conf], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([UPLOADER, "-f", "-c", s.conf], capture_output=True, text=True, timeout=120)
     ok(done.returncode == 75 and s.spool in done.stderr, "the spool is a file: %s" % done.stderr.strip()[-120:],
        done.stderr)
     os.remove(s.spool)
     os.symlink("/nowhere/at/all", s.spool)
-    done = subprocess.run([UPLOADER, "-f", "-c", s.conf], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([UPLOADER, "-f", "-c", s.conf], capture_output=True, text=True, timeout=120)
     ok(done.returncode == 75 and s.spool in done.stderr, "leads nowhere: %s" % done.stderr.strip()[-120:],
        done.stderr)
     os.remove(s.spool)
@@ -416,7 +416,7 @@ def t_no_spool():
         e.close()
         return
     try:
-        done = subprocess.run([UPLOADER, "-f", "-c", s.conf], capture_output=True, text=True, timeout=60)
+        done = subprocess.run([UPLOADER, "-f", "-c", s.conf], capture_output=True, text=True, timeout=120)
         ok(done.returncode == 75 and "Read-only file system" in done.stderr and s.spool in done.stderr,
            "a read-only mount: %s" % done.stderr.strip()[-120:], done.stderr)
     finally:

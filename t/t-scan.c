@@ -87,7 +87,7 @@ watched(struct scan *s)
 	scan_changed(s);
 	ok(names(s, false)[0] == '\0', "nothing happens");
 	put(NAME("C"));
-	ok(poll(&p, 1, 1000) == 1, "a rename wakes");
+	ok(poll(&p, 1, 60000) == 1, "a rename wakes");
 	scan_changed(s);
 	ok(strcmp(names(s, false), NAME("C") " ") == 0, "and is seen: %s", told);
 	ok(linkat(events, NAME("C"), events, NAME("D"), 0) == 0, "a link");

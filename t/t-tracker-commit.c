@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/clock.h"
@@ -29,6 +31,19 @@ spool_append(struct spool_writer *w, struct slice lines, unsigned count, struct 
 	buf_add(&written, lines);
 	atomic_fetch_add(&lines_written, count);
 	return 0;
+}
+
+/* The clock is ours: so much is it ahead. What takes as long as it takes can't be told from being
+ * late. */
+static atomic_llong ahead_s;
+
+int
+clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	int rc = (int)syscall(SYS_clock_gettime, clock, ts);
+
+	ts->tv_sec += atomic_load(&ahead_s);
+	return rc;
 }
 
 static void
@@ -63,7 +78,7 @@ add(struct commit *c, struct slice line, atomic_uint *woken)
 static bool
 comes_to(atomic_uint *what, unsigned n)
 {
-	int64_t end = clock_mono_ms() + 20000;
+	int64_t end = clock_mono_ms() + 60000;
 
 	while (atomic_load(what) < n && clock_mono_ms() < end)
 		usleep(1000);
@@ -164,13 +179,13 @@ slow_disk(void)
 	comes_to(&appends, 1);
 	commit_late(c, 3600000);
 	ok(atomic_load(&early) == 0 && !commit_is_done(b), "nobody has waited for an hour");
-	usleep(30000);
+	atomic_fetch_add(&ahead_s, 3600);
 	add(c, SLICE_LIT("c\n"), &later);
-	commit_late(c, 20);
+	commit_late(c, 3600000);
 	ok(atomic_load(&early) == 2 && atomic_load(&later) == 0 && commit_is_done(b) &&
 		commit_stats(c).late == 3,
-	    "two batches have waited for 20 ms, being written or in the queue");
-	commit_late(c, 20);
+	    "two batches have waited for an hour, being written or in the queue");
+	commit_late(c, 3600000);
 	ok(atomic_load(&early) == 2 && commit_stats(c).late == 3, "and are done once");
 	pthread_mutex_unlock(&disk);
 	ok(comes_to(&later, 1) && comes_to(&lines_written, 4), "all is written in the end");

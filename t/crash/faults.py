@@ -64,7 +64,7 @@ def test_writers(top, opt, rnd):
             seed = rnd.randrange(10**6)
             p = with_faults([powercut.DRIVE, spool, "4", "15", "tolerant"], spool, trouble, seed, flag,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-            out, err = p.communicate(timeout=120)
+            out, err = p.communicate(timeout=600)
             os.unlink(flag)
             acked = set(out.split("\n")) - {""}
             acks += len(acked)
@@ -93,7 +93,7 @@ def test_small(top, rnd):
         try:
             spool = os.path.join(place, "s")
             os.mkdir(spool)
-            p = subprocess.run([powercut.DRIVE, spool, "4", "400", "tolerant"], capture_output=True, text=True, timeout=300)
+            p = subprocess.run([powercut.DRIVE, spool, "4", "400", "tolerant"], capture_output=True, text=True, timeout=600)
             acked = set(p.stdout.split("\n")) - {""}
             there, bad = check(spool)
             ok(p.returncode == 0 and acked and acked <= there and not bad and "No space left" in p.stderr,
@@ -129,7 +129,7 @@ def test_uploader(top, opt, rnd):
                     time.sleep(0.02)
                 if p.poll() is None:
                     p.send_signal(signal.SIGTERM)
-                code = p.wait(60)
+                code = p.wait(180)
                 if code not in (0, 71, 75, 78, -signal.SIGTERM):  # the last: it had hardly begun
                     good = False
                     log.write("exit %d in round %d\n" % (code, round_))
@@ -142,7 +142,7 @@ def test_uploader(top, opt, rnd):
             p = subprocess.Popen([powercut.UPLOADER, "-f", "-c", conf], stdout=log, stderr=log)
             done = powercut.until_sent(p, spool)
             p.send_signal(signal.SIGTERM)
-            p.wait(60)
+            p.wait(180)
         r = subprocess.run([powercut.SIGNALPOST, "status", "-c", conf, "--json"], capture_output=True, text=True)
         ledger = json.loads(r.stdout)["ledger"] if r.stdout else None
         with open(log_path) as f:

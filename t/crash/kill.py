@@ -32,6 +32,9 @@ import threading
 import time
 import urllib.parse
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+from tap import free_port, wait  # noqa: E402
+
 BUILD = os.path.abspath(os.environ.get("builddir", "."))
 SLOW = float(os.environ.get("SIGNALPOST_TEST_SLOW", "1"))
 KEY = "0123456789abcdef0123456789abcdef01234567"
@@ -120,12 +123,6 @@ class Endpoint:
             return {said[0][2] for said in self.events.values() if said[0][0] == kind}
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
 class Program:
     def __init__(self, name, top, ready):
         self.name, self.top, self.ready = name, top, ready
@@ -134,15 +131,19 @@ class Program:
         self.kills = 0
 
     def start(self):
+        starts = self.listens()
         with open(self.log, "a") as log:
             self.p = subprocess.Popen([os.path.join(BUILD, "signalpost-" + self.name), "-f", "-c",
                                        os.path.join(self.top, "conf")], stdout=log, stderr=log)
-        end = time.time() + 30 * SLOW
+        end = time.time() + 120 * SLOW
         while time.time() < end and self.p.poll() is None:
-            if self.ready():
+            if self.ready(self.listens() > starts):
                 return
             time.sleep(0.01)
         raise RuntimeError("%s does not start: %s" % (self.name, self.text()[-500:]))
+
+    def listens(self):
+        return self.text().count(" listening on ") if os.path.exists(self.log) else 0
 
     def text(self):
         with open(self.log) as f:
@@ -156,15 +157,7 @@ class Program:
 
     def stop(self):
         self.p.send_signal(signal.SIGTERM)
-        return self.p.wait(60 * SLOW)
-
-
-def answers(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), 1).close()
-        return True
-    except OSError:
-        return False
+        return self.p.wait(120 * SLOW)
 
 
 # ---- the clients ----
@@ -176,7 +169,7 @@ class Gone(Exception):
 class Milter:
     def __init__(self, path):
         self.s = socket.socket(socket.AF_UNIX)
-        self.s.settimeout(20 * SLOW)
+        self.s.settimeout(60 * SLOW)
         self.s.connect(path)
         self.f = self.s.makefile("rb")
         self.send(b"O", struct.pack("!III", 6, 0x1ff, 0x1fffff))
@@ -233,7 +226,7 @@ def follow_links(links, port, acked, stop):
         if stop.is_set():
             return
         try:
-            c = c or http.client.HTTPConnection("127.0.0.1", port, timeout=20 * SLOW)
+            c = c or http.client.HTTPConnection("127.0.0.1", port, timeout=60 * SLOW)
             c.request("GET", link[link.index("/c/"):])
             r = c.getresponse()
             r.read()
@@ -328,17 +321,13 @@ def main():
     sock = os.path.join(top, "m.sock")
     configure(top, endpoint.url, copy.url, port)
 
-    def milter_answers():
-        try:
-            Milter(sock).s.close()
-            return True
-        except (OSError, Gone):
-            return False
+    def at_once(listens):
+        return True
 
-    milter = Program("milter", top, milter_answers)
+    # The uploader has no port; it may be killed when it has hardly begun.
+    milter, tracker = (Program(name, top, lambda listens: listens) for name in ("milter", "tracker"))
+    uploader = Program("uploader", top, at_once)
     milter.start()
-    tracker = Program("tracker", top, lambda: answers(port))
-    uploader = Program("uploader", top, lambda: True)
     programs = [milter, tracker, uploader]
     links = make_links(top, min(2000, 40 * opt.kills))
     tracker.start()
@@ -353,14 +342,14 @@ def main():
         for _ in range(opt.kills):
             time.sleep(rnd.uniform(0.02, 0.4) * SLOW)
             rnd.choice(programs).kill()
-        time.sleep(0.3)
+        wait(lambda: len(mails) > opt.kills)
     finally:
         stop.set()
         for t in threads:
             t.join()
     endpoint.kind = copy.kind = True
     ok(milter.stop() == 0 and tracker.stop() == 0, "milter and tracker end well", milter.text() + tracker.text())
-    end = time.time() + 120 * SLOW
+    end = time.time() + 240 * SLOW
     while time.time() < end and (left(top) or not set(mails) <= endpoint.has("reception")):
         uploader.p.send_signal(signal.SIGUSR1)  # whatever it waits for has been put right
         time.sleep(0.5)

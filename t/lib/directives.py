@@ -23,7 +23,7 @@ D, CONF, PLAIN, AUTH = sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[
 BASE = open(CONF, encoding="utf-8").read()
 RSA = D + "/rsa.pem"
 ED = D + "/ed.pem"
-count = failed = 0
+count = failed = sent = 0
 
 
 def ok(good, text, more=""):
@@ -38,7 +38,7 @@ def ok(good, text, more=""):
     return good
 
 
-def wait(what, seconds=15):
+def wait(what, seconds=90):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         got = what()
@@ -99,6 +99,7 @@ class Result:
 def send(headers, body="hello\r\n", mail="a@example.com", rcpts=("b@far.example",), auth=False,
          options=()):
     """One message; the sink's copy is awaited if it was accepted."""
+    global sent
     r = Result()
     before, log_at, seen = len(sunk()), len(log()), len(events())
     data = headers.replace("\n", "\r\n").encode("utf-8", "surrogateescape")
@@ -131,8 +132,10 @@ def send(headers, body="hello\r\n", mail="a@example.com", rcpts=("b@far.example"
     except smtplib.SMTPResponseException as e:
         r.replies["data"] = "%d %s" % (e.smtp_code, e.smtp_error.decode())
     if r.replies.get("data", "").startswith("250"):
-        wait(lambda: len(sunk()) > before)
+        # What is captured goes nowhere.
+        wait(lambda: len(sunk()) > before or "result=captured" in log()[log_at:])
         new = sunk()[before:]
+        sent += len(new)
         if new:
             r.eml = open(new[-1], "rb").read()
             r.envelope = json.load(open(new[-1][:-4] + ".json", encoding="utf-8"))
@@ -416,6 +419,7 @@ def main():
         ok(good, name, "%r\n%s\n%s\n%s\n%s" % (
             r.replies, r.envelope, r.eml.decode("utf-8", "replace"), r.log,
             json.dumps(r.events, indent=1)))
+    ok(len(sunk()) == sent, "nothing else has gone out", "%d, not %d" % (len(sunk()), sent))
     print("1..%d" % count)
     return failed != 0
 

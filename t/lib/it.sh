@@ -27,6 +27,7 @@ it_failed=0
 it_begin() { # it_begin NAME: makes $D, and sees to it that everything ends
 	PATH=$PATH:/usr/sbin:/sbin
 	export PATH
+	umask 022
 	D=$(mktemp -d "/tmp/sp-$1.XXXXXX")
 	chmod 755 "$D"
 	mkdir "$D/pids" "$D/logs"
@@ -48,6 +49,7 @@ it_end() { # the EXIT trap
 	for it_file in "$D"/pids/*; do
 		[ -f "$it_file" ] && it_stop "$(basename "$it_file")"
 	done
+	python3 "$src/t/lib/port.py" -r "$$"
 	if [ -n "${KEEP:-}" ]; then
 		echo "# kept: $D"
 	else
@@ -133,23 +135,15 @@ it_bail() { # it_bail TEXT [FILE]: nothing that follows could work
 
 # ---- ports, waits, processes ----
 
-it_port() { # prints a port that is free, below those that the kernel hands out
-	python3 - "$$" <<'END'
-import random, socket, sys
-for _ in range(1000):
-    port = random.randrange(20000, 32000)
-    with socket.socket() as s:
-        try:
-            s.bind(("127.0.0.1", port))
-        except OSError:
-            continue
-    print(port)
-    break
-END
+it_port() { # prints a port that is free, and no other test's while this one runs
+	python3 "$src/t/lib/port.py" "$$"
 }
 
+# A wait of five seconds and more is for what must come, and costs nothing when it comes: on a machine
+# that is busy with other things it lasts a minute at least.
 it_wait() { # it_wait SECONDS COMMAND...: until the command succeeds; 1 if it never does
 	it_left=$(($1 * 20))
+	[ "$1" -lt 5 ] || [ "$1" -ge 60 ] || it_left=1200
 	shift
 	while ! "$@" >/dev/null 2>&1; do
 		it_left=$((it_left - 1))
@@ -160,6 +154,16 @@ it_wait() { # it_wait SECONDS COMMAND...: until the command succeeds; 1 if it ne
 
 it_listens() { # it_listens PORT
 	python3 -c 'import socket, sys; socket.create_connection(("127.0.0.1", int(sys.argv[1])), 1)' "$1"
+}
+
+it_comes() { # it_comes TEXT FILE FIXED-STRING: the file has it, if need be a little later
+	it_text=$1 it_file=$2 it_words=$3
+	if it_wait 60 grep -qF -e "$it_words" "$it_file"; then
+		pass "$it_text"
+	else
+		fail "$it_text" "looked for: $it_words
+in: $(tail -n 30 "$it_file")"
+	fi
 }
 
 it_start() { # it_start NAME COMMAND...: in the background; its output is $D/logs/NAME
@@ -252,17 +256,25 @@ postfix_reload() { # postfix_reload NAME
 	postfix -c "$D/$1/etc" reload >>"$D/logs/$1.start" 2>&1
 }
 
+postfix_ended() { # postfix_ended PID: the master, and all that it has started: they have its ports
+	! sed -n 's/^[0-9]* (.*) \([A-Z]\) [0-9]* \([0-9]*\) .*/\1 \2/p' /proc/[0-9]*/stat 2>/dev/null |
+		grep -q "^[^Z] $1\$"
+}
+
 postfix_stop() { # postfix_stop NAME
 	[ -f "$D/$1/q/pid/master.pid" ] || return 0
 	it_p=$(tr -d ' \n' <"$D/$1/q/pid/master.pid")
 	kill -TERM "$it_p" 2>/dev/null
-	it_wait 15 it_ended "$it_p" || kill -KILL "$it_p" 2>/dev/null
+	it_wait 15 postfix_ended "$it_p" || kill -KILL "-$it_p" 2>/dev/null
 	rm -f "$D/$1/q/pid/master.pid"
 	return 0
 }
 
+# In the order in which a message goes through them, and then again: a notice comes in before that which
+# it is about goes.
 postfix_empty() { # postfix_empty NAME: nothing waits in its queue
-	[ -z "$(find "$D/$1/q/incoming" "$D/$1/q/active" "$D/$1/q/deferred" "$D/$1/q/maildrop" -type f 2>/dev/null)" ]
+	[ -z "$(cd "$D/$1/q" && find maildrop incoming active deferred -type f 2>/dev/null)" ] &&
+		[ -z "$(cd "$D/$1/q" && find maildrop incoming active deferred -type f 2>/dev/null)" ]
 }
 
 # ---- signalpost: its configuration, what it asks of Postfix, its daemons ----
@@ -335,9 +347,15 @@ milter_start() { # milter_start [CONF]: until it listens
 		it_bail "the milter does not start" "$D/logs/milter"
 }
 
-collector_start() { # collector_start PORT: until it listens
+collector_listens() { # collector_listens N: for more than the Nth time
+	[ "$(it_lines 'listening on' "$D/logs/collector")" -gt "${1:-0}" ]
+}
+
+# Not by connecting: that can be done before its database is there.
+collector_start() { # collector_start: until it listens
+	it_seen=$(it_lines 'listening on' "$D/logs/collector")
 	daemon_start collector
-	it_wait $((15 * ${SIGNALPOST_TEST_SLOW:-1})) it_listens "$1" ||
+	it_wait $((15 * ${SIGNALPOST_TEST_SLOW:-1})) collector_listens "$it_seen" ||
 		it_bail "the collector does not start" "$D/logs/collector"
 }
 

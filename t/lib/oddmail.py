@@ -118,7 +118,7 @@ def unfolded(data):
 
 
 def wait(folder, before):
-    end = time.monotonic() + 20
+    end = time.monotonic() + 90
     while time.monotonic() < end:
         found = sorted(glob.glob("%s/%s/*.eml" % (D, folder)))
         if len(found) > before:
@@ -128,7 +128,7 @@ def wait(folder, before):
 
 
 def submit(data, rcpt):
-    smtp = smtplib.SMTP("127.0.0.1", PORT, timeout=30)
+    smtp = smtplib.SMTP("127.0.0.1", PORT, timeout=120)
     smtp.ehlo("client.example")
     eight = any(c > 127 for c in data)
     code, text = smtp.mail("news@example.com", ["BODY=8BITMIME"] if eight else [])

@@ -39,7 +39,7 @@ def main():
     source = ("127.0.0.1", 0)
     if args[0] == "--source":
         source, args = (args[1], 0), args[2:]
-    sock = socket.create_connection(("127.0.0.1", int(args[0])), 30, source)
+    sock = socket.create_connection(("127.0.0.1", int(args[0])), 120, source)
     stream = sock.makefile("rb")
     print("=> " + reply(stream))
     for command in args[1:]:

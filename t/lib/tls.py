@@ -22,7 +22,7 @@ def main():
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = version
     context.maximum_version = version
-    sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 30)
+    sock = socket.create_connection(("127.0.0.1", int(sys.argv[1])), 120)
     stream = sock.makefile("rb")
     stream.readline()
     sock.sendall(b"EHLO tls\r\n")
