@@ -400,6 +400,51 @@ late_start(void)
 	clean();
 }
 
+/* A link to a file elsewhere, which is rotated where it is. */
+static void
+linked(void)
+{
+	struct follow *f;
+	struct buf state;
+
+	buf_init(&state, BUF_NO_LIMIT);
+	mkdir(path_of("far"), 0755);
+	write_to("far/log", "a\n", 0);
+	if (symlink("far/log", log_path) < 0)
+		perror("symlink");
+	f = begin((struct slice){ 0 }, 0);
+	is_lines(f, 0, "a ", "what the link leads to");
+	write_to("far/log", "b\n", O_APPEND);
+	rotate("far/log", "far/log.1");
+	write_to("far/log", "c\n", 0);
+	is_lines(f, 4000, "b c ", "rotated there");
+	follow_save(f, &state);
+	follow_close(f);
+	write_to("far/log", "d\n", O_APPEND);
+	rotate("far/log.1", "far/log.2");
+	rotate("far/log", "far/log.1");
+	write_to("far/log", "e\n", 0);
+	f = begin(buf_slice(&state), 0);
+	is_lines(f, 4000, "d e ", "rotated there while nobody looked");
+	follow_save(f, &state);
+	follow_close(f);
+	write_to("far/log", "f\n", O_APPEND);
+	write_to("far/tomorrow", "g\n", 0);
+	unlink(log_path);
+	if (symlink("far/tomorrow", log_path) < 0)
+		perror("symlink");
+	f = begin(buf_slice(&state), 0);
+	is_lines(f, 4000, "f g ", "a link that leads to another file meanwhile");
+	follow_close(f);
+	unlink(log_path);
+	unlink(path_of("far/log"));
+	unlink(path_of("far/log.1"));
+	unlink(path_of("far/log.2"));
+	unlink(path_of("far/tomorrow"));
+	rmdir(path_of("far"));
+	buf_free(&state);
+}
+
 static void
 odd_lines(void)
 {
@@ -464,6 +509,7 @@ main(void)
 	unreadable();
 	truncated();
 	late_start();
+	linked();
 	odd_lines();
 	no_file();
 	spooldir_remove(dir);

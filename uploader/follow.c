@@ -48,7 +48,7 @@ struct follow {
 };
 
 struct sibling { /* a file beside ours that has been, or is, our log */
-	char *name;
+	char *path;
 	struct stat st;
 };
 
@@ -175,55 +175,68 @@ by_age(const void *a, const void *b)
 	return x->tv_nsec < y->tv_nsec ? -1 : x->tv_nsec > y->tv_nsec;
 }
 
-/* mail.log, mail.log.1, mail.log-20261122, oldest first; also the compressed ones. */
-static struct sibling *
-list_siblings(const struct follow *f, size_t *n)
-{
-	struct sibling *list = NULL;
-	size_t room = 0, base = strlen(f->base);
-	DIR *dir = opendir(f->dir);
-	const struct dirent *d;
+struct siblings {
+	struct sibling *v;
+	size_t n, room;
+};
 
-	*n = 0;
+/* `base`: "mail.log" for mail.log, mail.log.1, mail.log-20261122; "" for all */
+static void
+list_folder(struct siblings *list, const char *folder, const char *base)
+{
+	size_t len = strlen(base);
+	DIR *dir = opendir(folder);
+	const struct dirent *d;
+	struct buf path;
+
+	buf_init(&path, BUF_NO_LIMIT);
 	while (dir != NULL && (d = readdir(dir)) != NULL) {
 		struct stat st;
 		char end;
 
-		if (strncmp(d->d_name, f->base, base) != 0)
+		if (strncmp(d->d_name, base, len) != 0)
 			continue;
-		end = d->d_name[base];
-		if ((end != '\0' && end != '.' && end != '-') ||
+		end = d->d_name[len];
+		if ((len > 0 && end != '\0' && end != '.' && end != '-') ||
 		    fstatat(dirfd(dir), d->d_name, &st, 0) < 0 || !S_ISREG(st.st_mode))
 			continue;
-		list = xgrow(list, *n, &room, sizeof(*list));
-		list[(*n)++] = (struct sibling){ xstrdup(d->d_name), st };
+		buf_printf(&path, "%s/%s", folder, d->d_name);
+		list->v = xgrow(list->v, list->n, &list->room, sizeof(*list->v));
+		list->v[list->n++] = (struct sibling){ buf_take(&path), st };
 	}
 	if (dir != NULL)
 		closedir(dir);
-	if (*n > 0)
-		qsort(list, *n, sizeof(*list), by_age);
-	return list;
+	buf_free(&path);
+}
+
+/*
+ * What is beside the log, oldest first; also the compressed ones. A log that is a
+ * symbolic link is rotated where it leads to. `any`: whatever their names are.
+ */
+static struct sibling *
+list_siblings(const struct follow *f, bool any, size_t *n)
+{
+	struct siblings list = { 0 };
+	char *real = realpath(f->path, NULL), *slash = real == NULL ? NULL : strrchr(real, '/');
+
+	list_folder(&list, f->dir, any ? "" : f->base);
+	if (slash != NULL && slash > real && strcmp(real, f->path) != 0) {
+		*slash = '\0';
+		list_folder(&list, real, any ? "" : slash + 1);
+	}
+	free(real);
+	if (list.n > 0)
+		qsort(list.v, list.n, sizeof(*list.v), by_age);
+	*n = list.n;
+	return list.v;
 }
 
 static void
 free_siblings(struct sibling *list, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		free(list[i].name);
+		free(list[i].path);
 	free(list);
-}
-
-static int
-open_sibling(const struct follow *f, const struct sibling *s, struct stat *st)
-{
-	struct buf path;
-	int fd;
-
-	buf_init(&path, BUF_NO_LIMIT);
-	buf_printf(&path, "%s/%s", f->dir, s->name);
-	fd = open_log(buf_str(&path), st);
-	buf_free(&path);
-	return fd;
 }
 
 /* Does it begin like a file that is being read? Then it is a copy of it. */
@@ -260,9 +273,9 @@ say_compressed(struct follow *f, const struct sibling *s)
 		return;
 	f->said_compressed = s->st.st_mtim;
 	say(f,
-	    "%s/%s is compressed and can't be read: what it holds and was not read before is "
+	    "%s is compressed and can't be read: what it holds and was not read before is "
 	    "missing",
-	    f->dir, s->name);
+	    s->path);
 }
 
 /*
@@ -273,26 +286,28 @@ static void
 add_new(struct follow *f, const struct timespec *since)
 {
 	struct sibling mark = { .st.st_mtim = *since };
-	struct stat st;
+	struct stat st, file;
 	size_t n;
-	struct sibling *list = list_siblings(f, &n);
+	struct sibling *list = list_siblings(f, false, &n);
 	int fd;
 
+	if (stat(f->path, &st) < 0)
+		st.st_ino = 0;
 	for (size_t i = 0; i < n; i++) {
-		if (strcmp(list[i].name, f->base) == 0 || by_age(&list[i], &mark) < 0 ||
-		    in_chain(f, &list[i].st))
+		if ((list[i].st.st_ino == st.st_ino && list[i].st.st_dev == st.st_dev) ||
+		    by_age(&list[i], &mark) < 0 || in_chain(f, &list[i].st))
 			continue;
-		if (is_compressed(list[i].name)) {
+		if (is_compressed(list[i].path)) {
 			say_compressed(f, &list[i]);
 			continue;
 		}
-		fd = open_sibling(f, &list[i], &st);
+		fd = open_log(list[i].path, &file);
 		if (fd < 0)
 			continue;
-		if (st.st_size == 0 || in_chain(f, &st) || is_copy(f, fd))
+		if (file.st_size == 0 || in_chain(f, &file) || is_copy(f, fd))
 			close(fd);
 		else
-			insert_file(f, f->n, fd, &st, 0);
+			insert_file(f, f->n, fd, &file, 0);
 	}
 	free_siblings(list, n);
 	fd = open_log(f->path, &st);
@@ -315,14 +330,14 @@ find_copy(const struct follow *f, const char *head, size_t len, uint64_t hash, o
     struct stat *st)
 {
 	size_t n;
-	struct sibling *list = list_siblings(f, &n);
+	struct sibling *list = list_siblings(f, false, &n);
 	int found = -1;
 
 	for (size_t i = n; i-- > 0 && found < 0 && len > 0;) {
 		char now[HEAD_MAX];
 		int fd;
 
-		if (is_compressed(list[i].name) || (fd = open_sibling(f, &list[i], st)) < 0)
+		if (is_compressed(list[i].path) || (fd = open_log(list[i].path, st)) < 0)
 			continue;
 		if (!in_chain(f, st) && st->st_size >= offset &&
 		    pread(fd, now, len, 0) == (ssize_t)len &&
@@ -382,16 +397,16 @@ static bool
 resume_file(struct follow *f, const uint64_t saved[5])
 {
 	size_t n, len = saved[3] <= HEAD_MAX ? (size_t)saved[3] : 0;
-	struct sibling *list = list_siblings(f, &n);
+	struct sibling *list = list_siblings(f, true, &n);
 	off_t offset = (off_t)saved[2];
 	struct stat st;
 	int fd = -1;
 
 	for (size_t i = 0; i < n && fd < 0; i++) {
 		if (list[i].st.st_ino != saved[1] || list[i].st.st_dev != saved[0] ||
-		    is_compressed(list[i].name))
+		    is_compressed(list[i].path))
 			continue;
-		fd = open_sibling(f, &list[i], &st);
+		fd = open_log(list[i].path, &st);
 		if (fd >= 0 && (st.st_ino != saved[1] || in_chain(f, &st) || st.st_size < offset ||
 				   !head_matches(fd, len, saved[4]))) {
 			close(fd);
