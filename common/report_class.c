@@ -1,5 +1,7 @@
 #include "common/report_class.h"
 
+#include "common/ascii.h"
+
 #define TEXT_MAX 4096 /* more is not classified */
 
 /* Undetermined, soft and generic: another text may know more. */
@@ -8,6 +10,19 @@ is_vague(unsigned bounce_class)
 {
 	return bounce_class == 1 || bounce_class == 20 || bounce_class == 30 ||
 	       bounce_class == 40 || bounce_class == 0;
+}
+
+/* A code and a status, and no word with them. */
+static bool
+is_bare(struct slice diagnostic)
+{
+	struct reply r;
+
+	reply_parse(diagnostic, &r);
+	for (size_t i = 0; i < r.text.len; i++)
+		if (ascii_is_alnum(r.text.p[i]) || (unsigned char)r.text.p[i] >= 0x80)
+			return false;
+	return true;
 }
 
 static void
@@ -25,6 +40,7 @@ report_class(const struct classifier *c, const struct report *r, const struct re
 {
 	const struct slice texts[] = { r->before, r->text };
 	struct classification other;
+	bool vague;
 
 	if (rcpt->action == DSN_DELIVERED || rcpt->action == DSN_RELAYED ||
 	    rcpt->action == DSN_EXPANDED) {
@@ -32,12 +48,17 @@ report_class(const struct classifier *c, const struct report *r, const struct re
 		return;
 	}
 	classify_dsn(c, rcpt->status, rcpt->diagnostic, out);
-	for (size_t i = 0; i < COUNT(texts) && is_vague(out->bounce_class); i++) {
+	/* 5.7.1 alone: refused, but the text may say what for. */
+	vague =
+	    is_vague(out->bounce_class) || (out->bounce_class == 50 && is_bare(rcpt->diagnostic));
+	for (size_t i = 0; i < COUNT(texts) && vague; i++) {
 		if (texts[i].len == 0)
 			continue;
 		classify_dsn(c, (struct slice){ 0 }, slice_head(texts[i], TEXT_MAX), &other);
-		if (!is_vague(other.bounce_class))
-			*out = other;
+		if (is_vague(other.bounce_class))
+			continue;
+		*out = other;
+		vague = false;
 	}
 	if (rcpt->action == DSN_DELAYED && out->bounce_class != 22 && out->bounce_class != 21)
 		set(out, 70, out->category, "action");

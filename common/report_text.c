@@ -570,10 +570,25 @@ from_reply(struct slice s, struct slice status, unsigned code)
 	return first_paragraph(rest);
 }
 
+/* Without the sender's signature, which a line of "--" begins. */
+static struct slice
+before_signature(struct slice s)
+{
+	static const char *const marks[] = { "\n-- \n", "\n--\n" };
+
+	for (size_t i = 0; i < COUNT(marks); i++) {
+		const char *at = s.len == 0 ? NULL : memmem(s.p, s.len, marks[i], strlen(marks[i]));
+
+		if (at != NULL)
+			s = slice_head(s, (size_t)(at - s.p));
+	}
+	return s;
+}
+
 static void
 read_reason(struct slice s, struct report_text_rcpt *r)
 {
-	s = slice_head(s, REASON_MAX);
+	s = before_signature(slice_head(s, REASON_MAX));
 	r->status = dsn_find_status(s);
 	r->code = dsn_find_code(s);
 	r->reason = from_reply(s, r->status, r->code);

@@ -169,7 +169,7 @@ static const char *const failure_texts[] = { "permanent error", "permanent fatal
 	"failed permanently", "permanent failure", "i've given up", "given up", "giving up",
 	"delivery has failed", "undeliverable", "cannot be delivered", "been rejected",
 	"was rejected", "no longer be retried", "returned to sender", "not going to try again",
-	"could not be delivered to" };
+	"could not be delivered to", "address(es) failed", "addresses failed" };
 
 /* Where "Warning" in the subject is the only hint at a delay. */
 static const char *const final_texts[] = { "user unknown", "unknown user", "no such user",
