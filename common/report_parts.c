@@ -355,6 +355,8 @@ report_walk(struct report_reader *rr, struct slice mail, struct report_parts *ps
 	    ps->after_root.len > 0) /* a multipart without its boundaries */
 		report_add_text(
 		    rr, ps->after_root, TRANSFER_7BIT, slice_head(ps->after_root, 0), false);
-	if (!ps->plain_seen && ps->html_seen)
+	/* A plain text that names nobody may be a gateway's banner before a report in HTML. */
+	if (ps->html_seen &&
+	    (!ps->plain_seen || rr->text.len == 0 || memchr(rr->text.p, '@', rr->text.len) == NULL))
 		report_add_text(rr, ps->html_body, ps->html_encoding, ps->html_type, true);
 }

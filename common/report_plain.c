@@ -128,7 +128,10 @@ report_add_text(struct report_reader *rr, struct slice body, enum transfer encod
 		in = buf_slice(&decoded);
 	}
 	in = slice_head(in, REPORT_MAX_TEXT);
+	/* Parts are paragraphs: a gateway's banner is often one. */
 	if (rr->text.len > 0 && rr->text.p[rr->text.len - 1] != '\n')
+		buf_addc(&rr->text, '\n');
+	if (rr->text.len > 0)
 		buf_addc(&rr->text, '\n');
 	if (html) {
 		html_text(&rr->text, in, buf_slice(&charset));
