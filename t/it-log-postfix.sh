@@ -78,7 +78,7 @@ daemon_start uploader
 # ---- one by one ----
 
 python3 "$mail" send "$port" 0 30 2 "$D/first" 1
-out=$(python3 "$mail" wait "$D/collector.db" "$D/first" 120)
+out=$(python3 "$mail" wait "$D/collector.db" "$D/first" 240 "$D/mta/log*")
 is "30 messages, nothing in the way" "$(echo "$out" | sed -n 2p)" "0 problems"
 echo "$out" | sed 's/^/# /'
 
@@ -111,7 +111,7 @@ done
 # What is being delivered while the queue manager starts anew stays in incoming/ until it is woken.
 (while sleep 5; do postqueue -c "$D/mta/etc" -f; done) >/dev/null 2>&1 &
 flush=$!
-out=$(python3 "$mail" wait "$D/collector.db" "$D/acked" $((120 + n / 100)))
+out=$(python3 "$mail" wait "$D/collector.db" "$D/acked" $((240 + n / 100)) "$D/mta/log*")
 is "each recipient has one terminal event of its kind, others' mail none" "$(echo "$out" | sed -n 2p)" "0 problems"
 kill "$flush"
 echo "$out" | sed 's/^/# /'

@@ -71,7 +71,7 @@ sendmail_start mta 2s
 daemon_start uploader
 
 python3 "$mail" send "$port" 0 30 2 "$D/first" 1
-out=$(python3 "$mail" wait "$D/collector.db" "$D/first" 120)
+out=$(python3 "$mail" wait "$D/collector.db" "$D/first" 240 "$D/mta/log*")
 is "30 messages, nothing in the way" "$(echo "$out" | sed -n 2p)" "0 problems"
 echo "$out" | sed 's/^/# /'
 
@@ -89,7 +89,7 @@ while kill -0 "$load" 2>/dev/null; do
 done
 wait "$load"
 ok "$n messages were taken through $i rotations and kills" test -s "$D/acked"
-out=$(python3 "$mail" wait "$D/collector.db" "$D/acked" $((150 + n / 100)))
+out=$(python3 "$mail" wait "$D/collector.db" "$D/acked" $((240 + n / 100)) "$D/mta/log*")
 is "each recipient has one terminal event of its kind, others' mail none" "$(echo "$out" | sed -n 2p)" "0 problems"
 echo "$out" | sed 's/^/# /'
 hasnt "nothing was lost sight of" "$(cat "$D/logs/uploader")" "may be missing"

@@ -87,7 +87,7 @@ daemon_start uploader
 python3 "$reports" send "$port"
 ok "five mails went out" it_wait 60 sink_has sink 5
 python3 "$reports" report "$port" "$D/sink" "$D/expect"
-out=$(python3 "$reports" wait "$D/collector.db" "$D/expect" 120)
+out=$(python3 "$reports" wait "$D/collector.db" "$D/expect" 240)
 is "each report makes its events, and no others" "$(echo "$out" | head -n 1 | cut -d, -f2-)" " 0 missing, 0 too many"
 echo "$out" | sed 's/^/# /'
 ok "none is left in inbound/" it_wait 30 inbound_empty
@@ -112,7 +112,7 @@ while kill -0 "$load" 2>/dev/null || ! inbound_empty; do
 	[ $((i % 4)) != 0 ] || sleep 1
 done
 wait "$load"
-out=$(python3 "$reports" wait "$D/collector.db" "$D/expect" 120)
+out=$(python3 "$reports" wait "$D/collector.db" "$D/expect" 240)
 is "$n reports and $i kills: each report has its event, once" \
 	"$(echo "$out" | head -n 1 | cut -d, -f2-)" " 0 missing, 0 too many"
 echo "$out" | sed 's/^/# /'

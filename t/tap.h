@@ -7,6 +7,14 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <unistd.h>
+
+/* A test that hangs is a failure, and not the end of all that would come behind it. */
+__attribute__((constructor)) static void
+tap_limit(void)
+{
+	alarm(1500);
+}
 
 static int tap_run, tap_failed;
 

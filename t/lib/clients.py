@@ -23,7 +23,7 @@ def message(subject):
 
 
 def connect():
-    smtp = smtplib.SMTP("127.0.0.1", PORT, timeout=60)
+    smtp = smtplib.SMTP("127.0.0.1", PORT, timeout=180)
     smtp.ehlo("client.example")
     return smtp
 

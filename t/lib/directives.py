@@ -104,7 +104,7 @@ def send(headers, body="hello\r\n", mail="a@example.com", rcpts=("b@far.example"
     before, log_at, seen = len(sunk()), len(log()), len(events())
     data = headers.replace("\n", "\r\n").encode("utf-8", "surrogateescape")
     data += b"\r\n" + (body if isinstance(body, bytes) else body.encode("utf-8"))
-    smtp = smtplib.SMTP("127.0.0.1", AUTH if auth else PLAIN, timeout=60)
+    smtp = smtplib.SMTP("127.0.0.1", AUTH if auth else PLAIN, timeout=180)
     try:
         smtp.ehlo("client.example")
         if auth:

@@ -33,7 +33,7 @@ MAILS = [
 
 def send(port):
     for rcpts, header, *options in MAILS:
-        with smtplib.SMTP("127.0.0.1", port, timeout=60) as s:
+        with smtplib.SMTP("127.0.0.1", port, timeout=180) as s:
             s.sendmail("a@sender.example", rcpts, "From: a@sender.example\r\nTo: %s\r\nSubject: Sale\r\n"
                        "Message-ID: <%s.id@sender.example>\r\n%s\r\nbuy\r\n"
                        % (rcpts[0], rcpts[0].split("@")[0], header), options)
@@ -161,7 +161,7 @@ def all_reports(sink):
 def report(port, folder, expect):
     with open(expect, "a", encoding="utf-8") as out:
         for sender, to, mail, event in all_reports(read_sink(folder)):
-            with smtplib.SMTP("127.0.0.1", port, timeout=60) as s:
+            with smtplib.SMTP("127.0.0.1", port, timeout=180) as s:
                 s.sendmail(sender, [to], mail)
             if event is not None:
                 out.write(json.dumps(event) + "\n")
@@ -183,7 +183,7 @@ def flood(port, folder, expect, n, clients):
                     rcpt = "flood%d@forwarded.example" % todo.pop()
                 while True:
                     try:
-                        with smtplib.SMTP("127.0.0.1", port, timeout=60) as s:
+                        with smtplib.SMTP("127.0.0.1", port, timeout=180) as s:
                             s.sendmail("", [BOUNCES], oob(rcpt, one.path, one.raw))
                         break
                     except (smtplib.SMTPException, OSError):

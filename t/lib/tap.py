@@ -12,8 +12,10 @@ other things. $SIGNALPOST_TEST_SLOW stretches it: sanitizers and valgrind want t
 """
 
 import atexit
+import faulthandler
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -22,6 +24,15 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import port  # noqa: E402
 
+
+
+def _told_to_end(*args):
+    """It hangs (limit.py): where, and then what is behind each "finally"."""
+    faulthandler.dump_traceback(sys.stdout)
+    sys.exit("ended")
+
+
+signal.signal(signal.SIGTERM, _told_to_end)
 os.umask(0o022)  # daemons of other users read what we make
 SLOW = float(os.environ.get("SIGNALPOST_TEST_SLOW", "1"))
 
