@@ -92,6 +92,28 @@ check_sink(struct conf_builder *b, const struct conf_sink *k)
 	return true;
 }
 
+/* Where to ask is derived from where batches are posted; see uploader/confirm_url.c. */
+static void
+check_confirm(struct conf_builder *b, struct conf_at at, const char *directive, const char *url)
+{
+	struct slice posted = SLICE_LIT("/ingest/events");
+	struct slice path;
+
+	if (url == NULL) {
+		conf_warn(b, at, "confirm-batches: is for type sparkpost; nothing is asked");
+		return;
+	}
+	path = slice_head(slice_str(url), strcspn(url, "?#"));
+	while (path.len > 0 && path.p[path.len - 1] == '/')
+		path.len--;
+	if (path.len < posted.len || !slice_eq(slice_skip(path, path.len - posted.len), posted))
+		conf_warn(b, at,
+		    "confirm-batches: the path of %s does not end in /ingest/events, so what "
+		    "becomes "
+		    "of batches can't be asked",
+		    directive);
+}
+
 static bool
 check_sinks(struct conf_builder *b)
 {
@@ -100,6 +122,9 @@ check_sinks(struct conf_builder *b)
 
 	for (size_t i = 0; i < c->n_sinks && go_on; i++) {
 		go_on = check_sink(b, &c->sinks[i]);
+		if (go_on && c->sinks[i].confirm_batches)
+			check_confirm(b, c->sinks[i].at, "url",
+			    c->sinks[i].type == CONF_SINK_SPARKPOST ? c->sinks[i].url : NULL);
 		required = required || c->sinks[i].required;
 	}
 	if (go_on && c->n_sinks > 0 && !required)
@@ -116,6 +141,8 @@ conf_check_whole(struct conf_builder *b)
 	bool go_on = check_tracking(b) && check_mail_log(b) && check_sinks(b);
 
 	check_auth_rate(b);
+	if (c->signals.confirm_batches && c->signals.upload_url != NULL)
+		check_confirm(b, c->signals.at, "upload-url", c->signals.upload_url);
 	if (go_on && c->signals.given && c->signals.api_key == NULL)
 		go_on = conf_fail(b, c->signals.at, "<signals>: api-key is missing");
 	if (c->enable_signals.enable == CONF_SIGNALS_ON && !c->signals.given)

@@ -459,7 +459,7 @@ static const struct {
 	{ "<inbound>\nonward-relay localhost:25\n</inbound>\n",
 	    "t:2: onward-relay: expected IP:PORT, found 'localhost:25'" },
 	{ "<inbound>\nonward-age 5\n</inbound>\n", "t:2: onward-age: expected a time like 4d12h, "
-	                                           "10m or 300s, from 1m to 366d, found '5'" },
+						   "10m or 300s, from 1m to 366d, found '5'" },
 	{ "<inbound>\ndns-file keys\n</inbound>\n",
 	    "t:2: dns-file: expected an absolute path, found 'keys'" },
 	{ "<inbound>\ndns-resolver [::1]:53\n</inbound>\n",
@@ -696,6 +696,15 @@ static const struct {
 	const char *in, *want; /* all warnings, with ';' behind each */
 } remarks[] = {
 	{ "relay-debug yes\n", "" },
+	{ "<sink x>\ntype sparkpost\nurl https://a.example/v1/ingest/events/?a=/b\napi-key k\n"
+	  "confirm-batches yes\n</sink>\n",
+	    "" },
+	{ "<sink x>\ntype sparkpost\nurl https://a.example/in?/ingest/events\napi-key k\n"
+	  "confirm-batches yes\n</sink>\n",
+	    "t:1: confirm-batches: the path of url does not end in /ingest/events, so what becomes "
+	    "of batches can't be asked;" },
+	{ "<sink x>\ntype http\nurl https://a.example/\nconfirm-batches yes\n</sink>\n",
+	    "t:1: confirm-batches: is for type sparkpost; nothing is asked;" },
 	{ "http-mgmt-port 80\nhttp-mgmt-port 81\n",
 	    "t:1: http-mgmt-port: has no meaning outside PowerMTA; ignored;"
 	    "t:2: http-mgmt-port: given before, at t:1; this one counts;" },
