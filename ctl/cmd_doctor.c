@@ -24,6 +24,7 @@
 #include "ctl/mta_check.h"
 #include "ctl/mta_probe.h"
 #include "ctl/sendmail_check.h"
+#include "ctl/status.h"
 
 #define POSTFIX_DIR   "/etc/postfix"
 #define UPLOADER_USER "signalpost-uploader" /* as the unit has it */
@@ -76,8 +77,9 @@ problem(struct doctor *d, const char *what, const char *remedy, const char *fmt,
 	d->problems++;
 }
 
-#define OWNED 0x100 /* to be read by its owner alone: no group may, so that the user has to be it  \
-	             */
+#define OWNED                                                                                      \
+	0x100 /* to be read by its owner alone: no group may, so that the user has to be it        \
+	       */
 
 /* A file or directory that a daemon needs; mode as for access(2), and OWNED. */
 static void
@@ -339,8 +341,31 @@ check_spool(struct doctor *d)
 	    d, "spool", d->conf->milter.user, d->conf->spool.directory, R_OK | W_OK | X_OK);
 }
 
+/* The uploader, the ledger, the sinks, the room: what `signalpost status` calls a problem. */
+static void
+check_events(struct doctor *d)
+{
+	struct status st;
+	struct err e;
+
+	if (status_gather(d->conf, &st, &e) < 0) {
+		problem(d, "events", "systemctl restart signalpost-milter signalpost-uploader",
+		    "%s", e.text);
+		return;
+	}
+	for (size_t i = 0; i < st.n_problems; i++)
+		problem(d, "events",
+		    i == 0 && !st.uploader_runs ? "systemctl start signalpost-uploader"
+						: "signalpost status",
+		    "%s", st.problems[i]);
+	if (st.n_problems == 0)
+		good("events", "nothing is amiss: signalpost status has the figures");
+	status_free(&st);
+}
+
 static void (*const checks[])(struct doctor *d) = { check_configuration, check_socket, check_mta,
-	check_keys, check_spool, check_tracking, check_log, check_ingest, check_clock };
+	check_keys, check_spool, check_events, check_tracking, check_log, check_ingest,
+	check_clock };
 
 int
 cmd_doctor(int argc, char **argv)

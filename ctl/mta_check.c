@@ -232,7 +232,6 @@ compare_overrides(struct mta_check *ck)
 		const struct mta_param *p = &ck->now.params[i], *need;
 
 		if (p->service == NULL || mta_facts_service(&ck->need, p->service) == NULL ||
-		    strcmp(mta_facts_service(&ck->need, p->service)->command, "smtpd") != 0 ||
 		    mta_facts_find(&ck->need, p->service, p->name) != NULL)
 			continue;
 		need = mta_facts_find(&ck->need, NULL, p->name);
@@ -429,6 +428,7 @@ mta_check(const struct conf *c, const char *conf_file, const char *dir, bool jso
 		open_relay_find(&ck.now, tell_open, &ck);
 		compare_services(&ck);
 		compare_params(&ck);
+		mta_check_spoilers(&ck);
 		check_users(&ck);
 		rc = ck.found > 0;
 		if (!json && rc == 0)

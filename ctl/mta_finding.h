@@ -30,5 +30,7 @@ void mta_found(struct mta_check *ck, enum mta_severity how, const char *service,
 
 /* Milters: there, in the right order, failing closed, reached, and told what they need. */
 void mta_check_milters(struct mta_check *ck);
+/* What changes mail behind the milter, keeps it from it or from going out; AUTH's files. */
+void mta_check_spoilers(struct mta_check *ck);
 
 #endif

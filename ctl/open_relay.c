@@ -21,6 +21,7 @@ static const char safe_networks[] = "127.0.0.0/8 [::1]/128";
 /* Somebody whom no table has a reason to know (RFC 5737, RFC 2606). */
 static const char stranger_ip[] = "198.51.100.77";
 static const char stranger_address[] = "someone@stranger.invalid";
+static const char stranger_domain[] = "stranger.invalid";
 
 /* ---- tables ---- */
 
@@ -128,6 +129,46 @@ networks_are_open(const char *list, unsigned deep)
 	return false;
 }
 
+/* ---- domains ---- */
+
+/*
+ * Whom reject_unauth_destination lets through. A name without a dot is a whole top-level
+ * domain: Postfix's relay_domains hold for what is below them, too.
+ */
+static bool
+is_everybodys(struct slice item)
+{
+	struct buf answer;
+	bool open;
+
+	if (memchr(item.p, ':', item.len) == NULL)
+		return memchr(item.p, '.', item.len) == NULL &&
+		       memchr("/!*", item.p[0], 3) == NULL &&
+		       !slice_eqi(item, SLICE_LIT("localhost"));
+	buf_init(&answer, 4096);
+	open = look_up(item, stranger_domain, &answer);
+	buf_free(&answer);
+	return open;
+}
+
+/* The others of the list are put in `safe`. */
+static bool
+domains_are_open(const char *list, struct buf *safe)
+{
+	struct slice rest = slice_str(list), item;
+	bool open = false;
+
+	while (mta_facts_item(&rest, &item)) {
+		if (is_everybodys(item)) {
+			open = true;
+			continue;
+		}
+		buf_adds(safe, safe->len > 0 ? ", " : "");
+		buf_add(safe, item);
+	}
+	return open;
+}
+
 /* ---- restriction lists ---- */
 
 enum outcome { PASSES_BY, OPENS, CLOSES }; /* for a stranger who wants to relay */
@@ -137,6 +178,27 @@ is_one_of(struct slice item, const char *const *names)
 {
 	for (; *names != NULL; names++)
 		if (slice_eqi(item, slice_str(*names)))
+			return true;
+	return false;
+}
+
+/* Anybody can say who he is: our own names in HELO or MAIL FROM are no proof. */
+static bool
+lets_in(const struct mta_facts *f, struct slice check, struct slice table)
+{
+	const char *host = mta_facts_main(f, "myhostname");
+	const char *domain = mta_facts_main(f, "mydomain");
+	const char *const said[] = { stranger_address, stranger_domain, host, domain };
+
+	if (slice_startsi(check, SLICE_LIT("check_client_")))
+		return says_yes(table, stranger_ip);
+	if (slice_startsi(check, SLICE_LIT("check_recipient_")))
+		return says_yes(table, stranger_address);
+	if (!slice_startsi(check, SLICE_LIT("check_sender_access")) &&
+	    !slice_startsi(check, SLICE_LIT("check_helo_access")))
+		return says_yes(table, stranger_address);
+	for (size_t i = 0; i < COUNT(said); i++)
+		if (says_yes(table, said[i]))
 			return true;
 	return false;
 }
@@ -158,17 +220,19 @@ judge(const struct mta_facts *f, const char *service, const char *list, unsigned
 		if (is_one_of(item, closing)) {
 			if (!warns)
 				return CLOSES;
-		} else if (slice_eqi(item, SLICE_LIT("permit"))) {
-			return OPENS;
+		} else if (slice_eqi(item, SLICE_LIT("permit")) ||
+			   slice_eqi(item, SLICE_LIT("permit_tls_all_clientcerts"))) {
+			return OPENS; /* a certificate of any kind is soon made */
+		} else if (slice_eqi(item, SLICE_LIT("permit_mx_backup"))) {
+			/* Whoever names this host as an MX of his domain. */
+			if (*mta_facts_in(f, service, "permit_mx_backup_networks") == '\0')
+				return OPENS;
 		} else if (slice_eqi(item, SLICE_LIT("permit_mynetworks"))) {
 			if (networks_are_open(mta_facts_in(f, service, "mynetworks"), 0))
 				return OPENS;
 		} else if (slice_startsi(item, SLICE_LIT("check_")) &&
 			   slice_endsi(item, SLICE_LIT("_access"))) {
-			if (mta_facts_item(&rest, &table) &&
-			    says_yes(table, slice_startsi(item, SLICE_LIT("check_client_"))
-						? stranger_ip
-						: stranger_address))
+			if (mta_facts_item(&rest, &table) && lets_in(f, item, table))
 				return OPENS;
 		} else if (item.len < sizeof(name) && deep < DEEP) {
 			memcpy(name, item.p, item.len);
@@ -213,6 +277,35 @@ judge_service(const struct mta_facts *f, const struct mta_service *s, struct ope
 	return true;
 }
 
+/* What holds for all services. */
+static unsigned
+judge_domains(
+    const struct mta_facts *f, void (*tell)(void *arg, const struct open_relay *found), void *arg)
+{
+	struct open_relay domains = { .setting = "relay_domains",
+		.value = mta_facts_main(f, "relay_domains"),
+		.why = "holds everybody's domains, or all below a top-level domain" };
+	struct open_relay claims = { .setting = "smtpd_authorized_xclient_hosts",
+		.value = mta_facts_main(f, "smtpd_authorized_xclient_hosts"),
+		.why = "lets anybody claim another address and another login",
+		.safe = "" };
+	struct buf safe;
+	unsigned n = 0;
+
+	buf_init(&safe, BUF_NO_LIMIT);
+	if (domains_are_open(domains.value, &safe)) {
+		domains.safe = buf_str(&safe);
+		tell(arg, &domains);
+		n++;
+	}
+	if (networks_are_open(claims.value, 0)) {
+		tell(arg, &claims);
+		n++;
+	}
+	buf_free(&safe);
+	return n;
+}
+
 unsigned
 open_relay_find(
     const struct mta_facts *f, void (*tell)(void *arg, const struct open_relay *found), void *arg)
@@ -226,6 +319,7 @@ open_relay_find(
 		tell(arg, &found);
 		n++;
 	}
+	n += judge_domains(f, tell, arg);
 	for (size_t i = 0; i < f->n_services; i++) {
 		const struct mta_service *s = &f->services[i];
 		const struct mta_param *own = mta_facts_find(f, s->key, "mynetworks");

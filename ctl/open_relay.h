@@ -16,8 +16,9 @@ struct open_relay {
 };
 
 /*
- * Tells of every way. Looked at: mynetworks, and smtpd_relay_restrictions with
- * smtpd_recipient_restrictions of each smtpd that others than this host reach. Tables
+ * Tells of every way. Looked at: mynetworks, relay_domains, who may use XCLIENT, and
+ * smtpd_relay_restrictions with smtpd_recipient_restrictions of each smtpd that others
+ * than this host reach. Tables
  * of this host are asked about a stranger; those elsewhere (LDAP, SQL) are not. Returns how many.
  */
 unsigned open_relay_find(

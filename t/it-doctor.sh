@@ -41,6 +41,9 @@ milter_start
 collector_start
 daemon_start tracker
 it_wait 15 grep -q 'listening on' "$D/logs/tracker" || it_bail "the tracker does not start" "$D/logs/tracker"
+daemon_start uploader
+uploads() { "$signalpost" status -c "$conf" 2>&1 | grep -q 'uploader  runs'; }
+it_wait 15 uploads || it_bail "the uploader does not start" "$D/logs/uploader"
 
 doctor() { # output and status
 	touch -t 200001010000 "$etc/main.cf" # Postfix waits before it reads a younger one
@@ -60,6 +63,14 @@ has "the milter" "$out" "ok: milter: answers"
 has "the MTA" "$out" "ok: MTA: Postfix in $etc"
 has "the collector" "$out" "takes the api-key"
 has "the tracker" "$out" "ok: tracker: answers at 127.0.0.1:$tracker"
+
+has "events" "$out" "ok: events: nothing is amiss"
+
+it_stop uploader
+ill "no uploader" "problem: events: signalpost-uploader does not run: nothing is sent; systemctl start signalpost-uploader
+	systemctl start signalpost-uploader"
+daemon_start uploader
+it_wait 15 uploads || it_bail "the uploader does not start" "$D/logs/uploader"
 
 postconf -c "$etc" -e enable_long_queue_ids=no
 ill "a setting of Postfix" "wrong: enable_long_queue_ids = no"

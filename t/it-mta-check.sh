@@ -131,6 +131,30 @@ fault "Debian's listener" "wrong: smtp/inet: listener" -M "smtp/inet=smtp inet n
 fault "no transport of a virtual MTA" "missing: spv-b/unix: service" -MX spv-b/unix
 fault "nothing selects a virtual MTA" "missing: milter_header_checks = , needed: regexp:$etc/signalpost/routes.regexp" -e milter_header_checks=
 
+# ---- what no script of ours makes ----
+
+fault "relay_domains of everybody" "dangerous: relay_domains = relay.example, bounces.example, static:ALL" \
+	-e "relay_domains=relay.example, bounces.example, static:ALL"
+fault "XCLIENT for everybody" "dangerous: smtpd_authorized_xclient_hosts = 0.0.0.0/0" -e smtpd_authorized_xclient_hosts=0.0.0.0/0
+fault "a filter before the queue" "wrong: $l1: smtpd_proxy_filter" -P "$l1/smtpd_proxy_filter=127.0.0.1:$other"
+fault "addresses changed after signing" "wrong: smtp_generic_maps" -e smtp_generic_maps=static:x@y.example
+fault "a transport that shows our header" "missing: spv-a/unix: smtp_header_checks = , needed:" -P spv-a/unix/smtp_header_checks=
+fault "a transport that waits" "wrong: defer_transports = spv-b" -e defer_transports=spv-b
+fault "listeners switched off" "wrong: master_service_disable = inet" -e master_service_disable=inet
+fault "soft_bounce" "wrong: soft_bounce = yes" -e soft_bounce=yes
+fault "no such cleanup" "wrong: $l2: cleanup_service_name = other" -P "$l2/cleanup_service_name=other"
+fault "a chroot without the passwords" "wrong: $l1: chroot = y: the passwords" -F "$l1/chroot=y"
+beside() { # beside TEXT WANTED COMMAND...: the same, of a file
+	text=$1 wanted=$2
+	shift 2
+	"$@"
+	check
+	has "$text: named" "$out" "$wanted"
+	mended "$text"
+}
+beside "libsasl2 is told nothing" "missing: $etc/sasl/smtpd.conf" rm "$etc/sasl/smtpd.conf"
+beside "passwords that Postfix may not read" "wrong: $etc/sasl/sasldb2: the user postfix may not read" chown root:root "$etc/sasl/sasldb2"
+
 rm "$etc/signalpost/guard.cidr"
 check
 has "a table is missing: named" "$out" "missing: $etc/signalpost/guard.cidr"

@@ -1,4 +1,5 @@
 /* Which settings of Postfix let everybody relay, as rows; and Postfix's lists. */
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -41,6 +42,32 @@ static const struct {
 	{ "10.1.2.3:25", "permit", "", "127.0.0.0/8", NULL },
 	{ "100.1.2.3:25", "permit", "", "127.0.0.0/8", "smtpd_relay_restrictions" },
 	{ "0.0.0.0:25", "permit", "", "127.0.0.0/8", "smtpd_relay_restrictions" },
+	{ "25", "permit_tls_all_clientcerts, reject", "", "127.0.0.0/8",
+	    "smtpd_relay_restrictions" },
+	{ "25", "permit_tls_clientcerts, reject", "", "127.0.0.0/8", NULL },
+	{ "25", "permit_mx_backup reject", "", "127.0.0.0/8", "smtpd_relay_restrictions" },
+	{ "25", "check_sender_access inline:{mail.own.example=OK} reject", "", "127.0.0.0/8",
+	    "smtpd_relay_restrictions" },
+	{ "25", "check_sender_access inline:{own.example=OK} reject", "", "127.0.0.0/8",
+	    "smtpd_relay_restrictions" },
+	{ "25", "check_sender_access inline:{other.example=OK} reject", "", "127.0.0.0/8", NULL },
+	{ "25", "check_helo_access inline:{mail.own.example=OK} reject", "", "127.0.0.0/8",
+	    "smtpd_relay_restrictions" },
+};
+
+static const struct {
+	const char *domains, *xclient;
+	const char *blamed, *safe;
+} of_all[] = {
+	{ "a.example, b.example", "127.0.0.1", NULL, NULL },
+	{ "a.example, localhost, !com, *", "", NULL, NULL },
+	{ "a.example static:ALL b.example", "", "relay_domains", "a.example, b.example" },
+	{ "a.example, com", "", "relay_domains", "a.example" },
+	{ "inline:{stranger.invalid=OK}", "", "relay_domains", "" },
+	{ "inline:{a.example=OK}", "", NULL, NULL },
+	{ "", "0.0.0.0/0", "smtpd_authorized_xclient_hosts", "" },
+	{ "", "static:all", "smtpd_authorized_xclient_hosts", "" },
+	{ "", "10.0.0.0/8", NULL, NULL },
 };
 
 static const struct {
@@ -60,6 +87,20 @@ tell(void *arg, const struct open_relay *found)
 	*(const char **)arg = found->setting;
 }
 
+struct seen {
+	const char *setting;
+	char safe[200];
+};
+
+static void
+tell_safe(void *arg, const struct open_relay *found)
+{
+	struct seen *seen = arg;
+
+	seen->setting = found->setting;
+	snprintf(seen->safe, sizeof(seen->safe), "%s", found->safe);
+}
+
 int
 main(void)
 {
@@ -74,6 +115,8 @@ main(void)
 			{ .name = "inet_interfaces", .value = "all" },
 			{ .name = "smtpd_restriction_classes", .value = "class" },
 			{ .name = "class", .value = "permit" },
+			{ .name = "myhostname", .value = "mail.own.example" },
+			{ .name = "mydomain", .value = "own.example" },
 		};
 		struct mta_service service = { .key = "x/inet",
 			.name = rows[i].name,
@@ -92,6 +135,24 @@ main(void)
 			: n == 1 && blamed != NULL && strcmp(blamed, rows[i].blamed) == 0,
 		    "%s: %s / %s / %s", rows[i].name, rows[i].relay, rows[i].rcpt,
 		    rows[i].networks);
+	}
+	for (size_t i = 0; i < COUNT(of_all); i++) {
+		struct mta_param params[] = {
+			{ .name = "relay_domains", .value = of_all[i].domains },
+			{ .name = "smtpd_authorized_xclient_hosts", .value = of_all[i].xclient },
+		};
+		struct mta_facts f = { .params = params, .n_params = COUNT(params) };
+		struct seen seen = { .setting = NULL };
+
+		if (strstr(of_all[i].domains, "inline:") != NULL &&
+		    access("/usr/sbin/postmap", X_OK) < 0)
+			continue;
+		open_relay_find(&f, tell_safe, &seen);
+		ok(of_all[i].blamed == NULL
+			? seen.setting == NULL
+			: seen.setting != NULL && strcmp(seen.setting, of_all[i].blamed) == 0 &&
+			      strcmp(seen.safe, of_all[i].safe) == 0,
+		    "relay_domains = %s, XCLIENT from '%s'", of_all[i].domains, of_all[i].xclient);
 	}
 	for (size_t i = 0; i < COUNT(lists); i++) {
 		struct slice rest = slice_str(lists[i].list), item;
