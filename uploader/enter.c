@@ -1,6 +1,8 @@
 #include "uploader/enter.h"
 
+#include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 void
 enter_init(struct enter *n, int dirfd)
@@ -46,12 +48,22 @@ enter_counted(struct enter *n)
 	n->counted = true;
 }
 
+/*
+ * Is it there still? Its name may have come twice, from inotify and from the directory: then it
+ * may have been entered, sent, removed and forgotten while it was counted again.
+ */
+static bool
+is_there(const struct enter *n, const char *name)
+{
+	return faccessat(n->dirfd, name, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
 static int
 write_all(struct enter *n, struct ledger *l, bool entered[ENTER_AT_ONCE], struct err *e)
 {
 	for (size_t i = 0; i < n->done; i++) {
 		const struct batch_count *c = &n->counts[i];
-		int rc = c->state == BATCH_READY
+		int rc = c->state == BATCH_READY && is_there(n, n->names[i])
 		             ? ledger_enter(l, n->names[i], c->events, c->bytes, c->oldest_s, e)
 		             : 0;
 

@@ -22,8 +22,6 @@ struct enter {
 	char names[ENTER_AT_ONCE][SPOOL_NAME_SIZE];
 	struct batch_count counts[ENTER_AT_ONCE];
 	bool busy, counted;
-	int64_t not_before_ms; /* the ledger could not be written */
-	bool failed;
 };
 
 struct enter_calls {
