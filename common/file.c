@@ -48,6 +48,27 @@ file_read(int dirfd, const char *path, struct buf *out, struct err *e)
 }
 
 int
+file_open_regular(int dirfd, const char *name, struct err *e)
+{
+	struct stat st;
+	int fd;
+
+	/* Looked at before it is opened: some devices do things when they are. */
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_errno(e, "%s", name);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, "%s: not a regular file", name);
+	fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return err_errno(e, "%s", name);
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return err_set(e, "%s: not a regular file", name);
+	}
+	return fd;
+}
+
+int
 file_write_all(int fd, struct slice data)
 {
 	while (data.len > 0) {

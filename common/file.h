@@ -17,12 +17,18 @@
  */
 int file_read(int dirfd, const char *path, struct buf *out, struct err *e);
 
+/*
+ * Open `name` in `dirfd` for reading. -1 and *e, which names it (e->num: ENOENT if there is none),
+ * unless it is a regular file; no link is followed, nothing else is opened or waited for.
+ */
+int file_open_regular(int dirfd, const char *name, struct err *e);
+
 /* Write all of `data`, through short writes and EINTR. -1 with errno set. */
 int file_write_all(int fd, struct slice data);
 
 /*
- * Replace `name` in `dirfd`, an open directory, by `data`, with `mode`: temporary file, write, fsync,
- * rename, fsync of the directory. 0: durable. -1: *e set, the old file stands.
+ * Replace `name` in `dirfd`, an open directory, by `data`, with `mode`: temporary file, write,
+ * fsync, rename, fsync of the directory. 0: durable. -1: *e set, the old file stands.
  */
 int file_replace(int dirfd, const char *name, struct slice data, mode_t mode, struct err *e);
 

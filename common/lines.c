@@ -1,9 +1,7 @@
-#include "uploader/lines.h"
+#include "common/lines.h"
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/xalloc.h"
@@ -115,25 +113,4 @@ lines_is_blank(struct slice s)
 	while (s.len > 0 && (*s.p == '\r' || *s.p == ' ' || *s.p == '\t'))
 		s = slice_skip(s, 1);
 	return s.len == 0;
-}
-
-int
-lines_open_file(int dirfd, const char *name, bool *gone, uint64_t *size, struct err *e)
-{
-	int fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	struct stat st;
-
-	*gone = fd < 0 && errno == ENOENT;
-	if (fd < 0)
-		return errno == ELOOP ? err_set(e, "not a regular file") : err_errno(e, "open");
-	if (fstat(fd, &st) < 0)
-		err_text(e, errno, "stat");
-	else if (!S_ISREG(st.st_mode))
-		err_text(e, 0, "not a regular file");
-	else {
-		*size = (uint64_t)st.st_size;
-		return fd;
-	}
-	close(fd);
-	return -1;
 }

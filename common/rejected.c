@@ -163,12 +163,34 @@ rejected_write(struct rejected *r, struct slice bytes, struct err *e)
 	return 0;
 }
 
+int
+rejected_write_range(struct rejected *r, int fd, uint64_t from, uint64_t end, struct err *e)
+{
+	char chunk[CHUNK];
+
+	while (from < end) {
+		size_t want = end - from < sizeof(chunk) ? (size_t)(end - from) : sizeof(chunk);
+		ssize_t n = pread(fd, chunk, want, (off_t)from);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return err_errno(e, "read");
+		if (n == 0)
+			break;
+		if (rejected_write(r, (struct slice){ chunk, (size_t)n }, e) < 0)
+			return -1;
+		from += (uint64_t)n;
+	}
+	return 0;
+}
+
 /* Does `name` hold what has been written? 1, 0; also 0 if nothing is there. */
 static bool
 holds_same(const struct rejected *r, const char *name)
 {
 	char ours[CHUNK / 4], theirs[CHUNK / 4];
-	int fd = rejected_open_lines(r->dir, name, NULL);
+	int fd = file_open_regular(r->dir, name, NULL);
 	bool same = fd >= 0;
 	off_t at = 0;
 
@@ -308,7 +330,7 @@ static int
 take_head(struct rejected *r, int from, const char *file, const char *name,
     const struct rejected_why *why, struct err *e)
 {
-	int fd = rejected_open_lines(from, file, e);
+	int fd = file_open_regular(from, file, e);
 	char chunk[CHUNK];
 	uint64_t at = 0;
 	ssize_t n = 1;

@@ -81,6 +81,8 @@ int rejected_add(struct rejected *r, const char *name, const struct rejected_why
 /* The same a piece at a time: begin, any number of writes, then commit or abandon. */
 int rejected_begin(struct rejected *r, const char *name, struct err *e);
 int rejected_write(struct rejected *r, struct slice bytes, struct err *e);
+/* Bytes of another file; what it does not have any more is left out. */
+int rejected_write_range(struct rejected *r, int fd, uint64_t from, uint64_t end, struct err *e);
 int rejected_commit(struct rejected *r, const struct rejected_why *why, struct err *e);
 /* The same, in place of what is kept under that name: these are what is left of it. */
 int rejected_commit_over(struct rejected *r, const struct rejected_why *why, struct err *e);
@@ -129,9 +131,6 @@ int rejected_read_why(
 
 /* The text of a reason file, for the above and for the fuzzer. False: none of ours. */
 bool rejected_parse_why(struct slice text, struct rejected_why *why, struct buf *store);
-
-/* Open NAME's lines for reading; only a regular file, no link followed. -1 and *e. */
-int rejected_open_lines(int dirfd, const char *name, struct err *e);
 
 /* Remove NAME and its reason, durably. 0 also if it is not there. */
 int rejected_remove(int dirfd, const char *name, struct err *e);

@@ -103,27 +103,6 @@ rejected_free_list(struct rejected_entry *list, ssize_t n)
 	free(list);
 }
 
-int
-rejected_open_lines(int dirfd, const char *name, struct err *e)
-{
-	struct stat st;
-	int fd;
-
-	/* Looked at before it is opened: some devices do things when they are. */
-	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return err_errno(e, "%s", name);
-	if (!S_ISREG(st.st_mode))
-		return err_set(e, "%s: not a regular file", name);
-	fd = openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0)
-		return err_errno(e, "%s", name);
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return err_set(e, "%s: not a regular file", name);
-	}
-	return fd;
-}
-
 /* The lines first: what is left of an interruption is a reason without lines. */
 static int
 remove_both(int dirfd, const char *name, struct err *e)

@@ -8,6 +8,7 @@
 
 #include "common/clock.h"
 #include "common/event_text.h"
+#include "common/file.h"
 #include "common/rejected_private.h"
 #include "common/utf8.h"
 
@@ -216,7 +217,7 @@ rejected_read_why(
 	buf_clear(store);
 	if (!rejected_with_suffix(name, REJECTED_SUFFIX, reason))
 		return err_set(e, "%s: name too long", name);
-	fd = rejected_open_lines(dirfd, reason, e);
+	fd = file_open_regular(dirfd, reason, e);
 	if (fd < 0)
 		return -1;
 	buf_init(&text, WHY_FILE_MAX);

@@ -15,14 +15,11 @@
 
 #include "common/event.h"
 #include "common/file.h"
+#include "common/lines.h"
 #include "common/rejected.h"
 #include "common/spool_file.h"
-#include "common/spool_lines.h"
 #include "common/spool_sweep.h"
-#include "common/xalloc.h"
 
-#define CHUNK        65536
-#define BUF_SIZE     (EVENT_LINE_MAX + CHUNK)
 #define TMP_SUFFIX   ".tmp"
 #define UNREADABLE_S 3600 /* a file whose lock can't be asked for may have a writer */
 
@@ -30,21 +27,16 @@ struct recovery {
 	struct spool *sp;
 	void (*report)(void *arg, const char *text);
 	void *arg;
-	char *buf;        /* SPOOL_LINES_BUF: the part of the file that is looked at */
 	struct buf store; /* for event_read() */
 	struct rejected *rejected;
 };
 
-/* Is it an event? *why says why not. */
+/* *why says why not. */
 static bool
-is_event(struct recovery *r, const struct spool_line *line, struct err *why)
+is_event(struct recovery *r, const struct line *line, struct err *why)
 {
 	struct event ev;
 
-	if (line->text.len == 0) {
-		err_text(why, 0, "longer than %d bytes", EVENT_LINE_MAX);
-		return false;
-	}
 	return event_read(line->text, &ev, &r->store, why) == 0;
 }
 
@@ -57,87 +49,74 @@ struct tally {
 };
 
 static int
-count_lines(struct recovery *r, int fd, struct tally *t)
+count_lines(struct recovery *r, int fd, struct tally *t, struct err *e)
 {
-	struct spool_lines l;
-	struct spool_line line;
+	struct lines l;
+	struct line line;
 	struct err why;
 	int rc;
 
 	*t = (struct tally){ 0 };
-	spool_lines_begin(&l, fd, r->buf);
-	while ((rc = spool_lines_next(&l, &line)) > 0) {
-		t->size = line.end;
-		if (!line.whole)
+	lines_open(&l, fd, 0);
+	while ((rc = lines_next(&l, &line, e)) > 0) {
+		t->size = (off_t)line.next;
+		if (!line.ended)
 			continue;
-		t->whole = line.end;
+		t->whole = (off_t)line.next;
 		if (is_event(r, &line, &why))
 			t->good++;
 		else
 			t->bad++;
 	}
+	lines_close(&l);
 	return rc;
 }
 
 /* ---- parting good from bad ---- */
 
 struct parts {
-	int good; /* descriptor */
-	uint64_t n_bad;
+	int good;          /* descriptor */
+	uint64_t n, n_bad; /* lines */
 	off_t bad_bytes;
 	struct buf reasons; /* a text line for each bad line */
 	struct err first;   /* the first of them */
 };
 
-/* Part of the file to the good lines, or to the bad ones. */
 static int
-copy_range(struct recovery *r, int from, const struct spool_line *line, int good, struct err *e)
+copy_line(struct recovery *r, int fd, const struct line *line, struct parts *p, struct err *e)
 {
-	char chunk[CHUNK];
-	off_t at = line->from;
+	struct slice good = { line->text.p, line->text.len + 1 };
+	struct err why;
 
-	while (at < line->end) {
-		size_t want = line->end - at < CHUNK ? (size_t)(line->end - at) : CHUNK;
-		ssize_t n = pread(from, chunk, want, at);
-		struct slice bytes = { chunk, n > 0 ? (size_t)n : 0 };
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return err_errno(e, "read");
-		if (good >= 0 ? file_write_all(good, bytes) < 0
-			      : rejected_write(r->rejected, bytes, e) < 0)
-			return good >= 0 ? err_errno(e, "part good lines from bad ones") : -1;
-		at += n;
-	}
+	if (is_event(r, line, &why))
+		return file_write_all(p->good, good) < 0
+		           ? err_errno(e, "part good lines from bad ones")
+		           : 0;
+	if (rejected_write_range(r->rejected, fd, line->offset, line->next, e) < 0)
+		return -1;
+	if (p->n_bad++ == 0)
+		p->first = why;
+	p->bad_bytes += (off_t)(line->next - line->offset);
+	buf_printf(&p->reasons, "line %llu: %s\n", (unsigned long long)p->n, why.text);
 	return 0;
 }
 
 static int
 copy_parts(struct recovery *r, int fd, struct parts *p, struct err *e)
 {
-	struct spool_lines l;
-	uint64_t number = 0;
-	struct spool_line line;
-	struct err why;
+	struct lines l;
+	struct line line;
 	int rc;
 
-	spool_lines_begin(&l, fd, r->buf);
-	while ((rc = spool_lines_next(&l, &line)) > 0 && line.whole) {
-		bool good = is_event(r, &line, &why);
-
-		number++;
-		if (copy_range(r, fd, &line, good ? p->good : -1, e) < 0)
-			return -1;
-		if (good)
-			continue;
-		if (p->n_bad++ == 0)
-			p->first = why;
-		p->bad_bytes += line.end - line.from;
-		buf_printf(&p->reasons, "line %llu: %s\n", (unsigned long long)number, why.text);
+	lines_open(&l, fd, 0);
+	while ((rc = lines_next(&l, &line, e)) > 0 && line.ended) {
+		p->n++;
+		if ((rc = copy_line(r, fd, &line, p, e)) < 0)
+			break;
 	}
+	lines_close(&l);
 	if (rc < 0)
-		return err_errno(e, "read");
+		return -1;
 	return fsync(p->good) < 0 ? err_errno(e, "sync") : 0;
 }
 
@@ -259,8 +238,8 @@ settle(struct recovery *r, const char *name, int *fd, const struct stat *st, str
 
 	if (st->st_nlink > 1 && is_moved(r, name, st))
 		return unlinkat(r->sp->open, name, 0) < 0 ? err_errno(e, "remove") : 0;
-	if (count_lines(r, *fd, &t) < 0)
-		return err_errno(e, "read");
+	if (count_lines(r, *fd, &t, e) < 0)
+		return -1;
 	copy = t.bad > 0 || (copy && t.good > 0);
 	if (copy && part(r, name, fd, t.bad > 0, e) < 0)
 		return -1;
@@ -376,7 +355,6 @@ spool_recover(
 	n = spool_file_names(sp->open, false, &names, e);
 	if (n < 0)
 		return -1;
-	r.buf = xcalloc(1, SPOOL_LINES_BUF);
 	buf_init(&r.store, EVENT_LINE_MAX);
 	r.rejected = rejected_open(sp->rejected, NULL);
 	/* Backwards: NAME.tmp goes before NAME is looked at. */
@@ -391,7 +369,6 @@ spool_recover(
 	for (ssize_t i = 0; i < n; i++)
 		free(names[i]);
 	free(names);
-	free(r.buf);
 	buf_free(&r.store);
 	rejected_close(r.rejected);
 	return recovered;

@@ -10,10 +10,12 @@
 #include <unistd.h>
 
 #include "common/clock.h"
+#include "common/event.h"
+#include "common/file.h"
 #include "common/ledger.h"
+#include "common/lines.h"
 #include "common/rejected.h"
 #include "common/spool_file.h"
-#include "common/spool_lines.h"
 #include "common/utf8.h"
 #include "common/xalloc.h"
 #include "ctl/ctl.h"
@@ -72,28 +74,29 @@ print_number(uint64_t n, const char *what)
 /* ---- what waits ---- */
 
 static uint64_t
-count_lines(int fd, char *buf)
+count_lines(int fd)
 {
-	struct spool_lines l;
-	struct spool_line line;
+	struct lines l;
+	struct line line;
 	uint64_t n = 0;
 
-	spool_lines_begin(&l, fd, buf);
-	while (spool_lines_next(&l, &line) > 0)
-		n += line.whole;
+	lines_open(&l, fd, 0);
+	while (lines_next(&l, &line, NULL) > 0)
+		n += line.ended;
+	lines_close(&l);
 	return n;
 }
 
 /* From the file, as long as that is not too much. */
 static void
-count_events(const struct spool_view *v, struct segment *s, uint64_t *budget, char *buf)
+count_events(const struct spool_view *v, struct segment *s, uint64_t *budget)
 {
 	int fd;
 
-	if (s->bytes > *budget || (fd = rejected_open_lines(v->events, s->name, NULL)) < 0)
+	if (s->bytes > *budget || (fd = file_open_regular(v->events, s->name, NULL)) < 0)
 		return;
 	*budget -= s->bytes;
-	s->events = count_lines(fd, buf);
+	s->events = count_lines(fd);
 	s->counted = true;
 	close(fd);
 }
@@ -129,7 +132,7 @@ look_at_open(const struct spool_view *v, struct waiting *w)
 
 static void
 look_at(const struct spool_view *v, struct ledger *l, struct waiting *w, const char *name,
-    uint64_t *budget, char *buf)
+    uint64_t *budget)
 {
 	struct segment *s = &w->segments[w->n_segments];
 	struct ledger_segment known;
@@ -150,7 +153,7 @@ look_at(const struct spool_view *v, struct ledger *l, struct waiting *w, const c
 		s->counted = true;
 		s->since_s = known.oldest_s > 0 ? known.oldest_s : s->since_s;
 	} else {
-		count_events(v, s, budget, buf);
+		count_events(v, s, budget);
 	}
 	w->n_segments++;
 	w->bytes += s->bytes;
@@ -165,7 +168,7 @@ read_waiting(const struct spool_view *v, struct waiting *w, struct err *e)
 {
 	bool missing;
 	struct ledger *l = ledger_open(v->dir, false, &missing, e);
-	char **names, *buf;
+	char **names;
 	ssize_t n;
 	uint64_t budget = READ_BUDGET;
 
@@ -179,14 +182,12 @@ read_waiting(const struct spool_view *v, struct waiting *w, struct err *e)
 		ledger_close(l);
 		return -1;
 	}
-	buf = xcalloc(1, SPOOL_LINES_BUF);
 	w->segments = xcalloc((size_t)n + 1, sizeof(*w->segments));
 	for (ssize_t i = 0; i < n; i++) {
-		look_at(v, l, w, names[i], &budget, buf);
+		look_at(v, l, w, names[i], &budget);
 		free(names[i]);
 	}
 	free(names);
-	free(buf);
 	look_at_open(v, w);
 	w->has_ledger = l != NULL && ledger_check(l, &w->ledger, NULL, NULL, NULL) == 0;
 	ledger_close(l);
@@ -475,40 +476,39 @@ list(const struct options *opt, const struct spool_view *v)
 static void
 print_line(struct slice text)
 {
-	if (isatty(STDOUT_FILENO)) {
+	if (isatty(STDOUT_FILENO))
 		spool_view_print(stdout, slice_trim(text));
-		fputs("\n", stdout);
-	} else {
+	else
 		fwrite(text.p, 1, text.len, stdout);
-	}
+	fputs("\n", stdout);
 }
 
 static int
 print_lines(int fd, size_t max)
 {
-	char *buf = xcalloc(1, SPOOL_LINES_BUF);
-	struct spool_lines l;
-	struct spool_line line;
+	struct lines l;
+	struct line line;
+	struct err e;
 	size_t n = 0;
 	int rc;
 
-	spool_lines_begin(&l, fd, buf);
-	while ((rc = spool_lines_next(&l, &line)) > 0) {
+	lines_open(&l, fd, 0);
+	while ((rc = lines_next(&l, &line, &e)) > 0) {
 		if (n++ >= max)
 			continue;
-		if (line.text.len > 0)
+		if (line.len <= EVENT_LINE_MAX)
 			print_line(line.text);
 		else
-			fprintf(stderr, "signalpost events: line %zu: %lld bytes, not shown\n", n,
-			    (long long)(line.end - line.from));
+			fprintf(stderr, "signalpost events: line %zu: %llu bytes, not shown\n", n,
+			    (unsigned long long)line.len);
 	}
+	lines_close(&l);
 	if (rc < 0)
-		perror("signalpost events");
-	else if (n > max)
+		return fail(&e);
+	if (n > max)
 		fprintf(
 		    stderr, "signalpost events: %zu more lines: -n %zu shows all\n", n - max, n);
-	free(buf);
-	return rc < 0 ? 1 : EX_OK;
+	return EX_OK;
 }
 
 static int
@@ -524,7 +524,7 @@ show(const struct options *opt, const struct spool_view *v)
 	for (size_t i = 0; i < COUNT(dirs) && fd < 0; i++)
 		if (dirs[i] >= 0 && rejected_is_name(name) &&
 		    faccessat(dirs[i], name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
-			fd = rejected_open_lines(dirs[i], name, &e);
+			fd = file_open_regular(dirs[i], name, &e);
 	if (fd < 0)
 		return fail(&e);
 	rc = print_lines(fd, opt->n > 0 ? opt->n : SHOW_DEFAULT);

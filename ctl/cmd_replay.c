@@ -16,9 +16,10 @@
 #include "common/conf.h"
 #include "common/daemon.h"
 #include "common/event.h"
+#include "common/file.h"
+#include "common/lines.h"
 #include "common/rejected.h"
 #include "common/spool.h"
-#include "common/spool_lines.h"
 #include "common/xalloc.h"
 #include "ctl/ctl.h"
 #include "ctl/spool_view.h"
@@ -31,7 +32,6 @@ struct replay {
 	struct spool *sp;
 	struct spool_writer *writer;
 	struct rejected *rejected;
-	char *buf;                 /* SPOOL_LINES_BUF */
 	struct buf lines, details; /* events that are to be appended; why others are none */
 	struct buf store;          /* for event_read() */
 	unsigned n_lines;          /* in `lines` */
@@ -75,56 +75,46 @@ take_good(struct replay *r, struct slice text, struct err *e)
 	r->good++;
 	r->n_lines++;
 	buf_add(&r->lines, text);
+	buf_addc(&r->lines, '\n');
 	return r->lines.len >= APPEND_BYTES ? flush_lines(r, e) : 0;
 }
 
 /* To be kept, as it is: from the file, as it may be longer than what is in memory. */
 static int
-keep_bad(struct replay *r, int fd, const struct spool_line *line, struct err *e)
+keep_bad(struct replay *r, int fd, const struct line *line, struct err *e)
 {
-	char chunk[65536];
-	off_t at = line->from;
-
 	r->bad++;
-	while (!r->dry_run && at < line->end) {
-		size_t want = line->end - at < (off_t)sizeof(chunk) ? (size_t)(line->end - at)
-		                                                    : sizeof(chunk);
-		ssize_t n = pread(fd, chunk, want, at);
+	return r->dry_run ? 0 : rejected_write_range(r->rejected, fd, line->offset, line->next, e);
+}
 
-		if (n <= 0)
-			return err_errno(e, "read");
-		if (rejected_write(r->rejected, (struct slice){ chunk, (size_t)n }, e) < 0)
-			return -1;
-		at += n;
-	}
-	return 0;
+static int
+sort_line(struct replay *r, int fd, const struct line *line, uint64_t number, struct err *e)
+{
+	struct event ev;
+	struct err why;
+
+	if (!line->ended)
+		err_text(&why, 0, "torn");
+	else if (event_read(line->text, &ev, &r->store, &why) == 0)
+		return take_good(r, line->text, e);
+	buf_printf(&r->details, "line %llu: %s\n", (unsigned long long)number, why.text);
+	return keep_bad(r, fd, line, e);
 }
 
 static int
 sort_lines(struct replay *r, int fd, struct err *e)
 {
 	uint64_t number = 0;
-	struct spool_lines l;
-	struct spool_line line;
-	struct event ev;
-	struct err why;
+	struct lines l;
+	struct line line;
 	int rc;
 
-	spool_lines_begin(&l, fd, r->buf);
-	while ((rc = spool_lines_next(&l, &line)) > 0) {
-		number++;
-		if (line.text.len == 0)
-			err_text(&why, 0, line.whole ? "longer than an event may be" : "torn");
-		else if (event_read(line.text, &ev, &r->store, &why) == 0) {
-			if (take_good(r, line.text, e) < 0)
-				return -1;
-			continue;
-		}
-		buf_printf(&r->details, "line %llu: %s\n", (unsigned long long)number, why.text);
-		if (keep_bad(r, fd, &line, e) < 0)
-			return -1;
-	}
-	return rc < 0 ? err_errno(e, "read") : flush_lines(r, e);
+	lines_open(&l, fd, 0);
+	while ((rc = lines_next(&l, &line, e)) > 0)
+		if ((rc = sort_line(r, fd, &line, ++number, e)) < 0)
+			break;
+	lines_close(&l);
+	return rc < 0 ? -1 : flush_lines(r, e);
 }
 
 /* Its events are in the spool: what is left of it replaces it, or it goes. */
@@ -173,7 +163,7 @@ replay_one(struct replay *r, const char *name)
 	struct rejected_why why = { .reason = SLICE_LIT("") };
 	struct buf store;
 	struct err e;
-	int fd = rejected_open_lines(spool_rejected_fd(r->sp), name, &e);
+	int fd = file_open_regular(spool_rejected_fd(r->sp), name, &e);
 
 	if (fd < 0) {
 		problem(r, name, "stays: %s", e.text);
@@ -260,7 +250,6 @@ run(struct replay *r, const struct conf *conf, int argc, char **argv)
 		fprintf(stderr, "signalpost replay: %s\n", e.text);
 		r->rc = 1;
 	} else {
-		r->buf = xcalloc(1, SPOOL_LINES_BUF);
 		buf_init(&r->lines, BUF_NO_LIMIT);
 		buf_init(&r->details, REJECTED_DETAILS_MAX);
 		buf_init(&r->store, EVENT_LINE_MAX);
@@ -275,7 +264,6 @@ run(struct replay *r, const struct conf *conf, int argc, char **argv)
 		buf_free(&r->lines);
 		buf_free(&r->details);
 		buf_free(&r->store);
-		free(r->buf);
 	}
 	spool_writer_close(r->writer);
 	rejected_close(r->rejected);

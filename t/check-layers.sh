@@ -18,7 +18,7 @@ result() { # result PROBLEMS TEXT
 
 # The layer of each module of common/; a module that is missing here fails the check.
 layer_table='
-0 slice ascii buf err xalloc log clock base64 hash file utf8
+0 slice ascii buf err xalloc log clock base64 hash file lines utf8
 1 header mime transfer patch html* url* dns_txt text_links address pattern charset encoded_word dkim* dsn* arf* reply* maillog* required words xtext
 2 conf* bounce_rules* classify* event* ids token message mailbox_list sevenbit link jobid msys_api policy route outgoing* signing report* returned track*
 3 auth_failures spool* index* inbound* ledger* onward* rejected*

@@ -152,7 +152,7 @@ def t_show():
     s.reject("a.json", line(1) + "\xff\n" + "x" * 300000 + "\n" + line(2))
     s.put("events", "sp1-0000000000000001.json", line(7))
     ok(s.ctl("events", "--show", "a.json") == 0 and s.out.startswith(line(1)) and line(2) in s.out and
-       "line 3: 300001 bytes, not shown" in s.err, "the lines of a rejected file", s.err)
+       "line 3: 300000 bytes, not shown" in s.err, "the lines of a rejected file", s.err)
     ok(s.ctl("events", "--show", "rejected/a.json", "-n", "1") == 0 and s.out == line(1) and
        "3 more lines: -n 4 shows all" in s.err, "only some of them", s.err)
     ok(s.ctl("events", "--show", "sp1-0000000000000001.json") == 0 and s.out == line(7),

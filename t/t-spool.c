@@ -613,7 +613,7 @@ recovery(const char *base)
 			       3),
 			    "the reasons are written down");
 		if (strcmp(cases[i].in, "1Ln2") == 0)
-			ok(reason_is(sp, "line 2: longer than 262144 bytes\n", 1),
+			ok(reason_is(sp, "line 2: event line longer than 262144 bytes\n", 1),
 			    "and for a line that is too long");
 		spool_close(sp);
 		for (size_t k = 0; k < 3; k++)

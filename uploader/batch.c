@@ -9,8 +9,9 @@
 #include <zlib.h>
 
 #include "common/event.h"
+#include "common/file.h"
+#include "common/lines.h"
 #include "common/xalloc.h"
-#include "uploader/lines.h"
 
 #define CHUNK 65536
 #define GZIP  16 /* zlib: added to the window bits, a gzip header and trailer */
@@ -162,11 +163,31 @@ take_lines(struct maker *m, int fd)
 	return rc < 0 || taken < 0 ? -1 : 0;
 }
 
+/* A descriptor, or -1: *state and *why, which does not name it, say what is wrong. */
+static int
+open_segment(int dirfd, const char *name, enum batch_state *state, uint64_t *size, struct err *why)
+{
+	int fd = file_open_regular(dirfd, name, why);
+	struct stat st;
+
+	if (fd >= 0 && fstat(fd, &st) == 0) {
+		*size = (uint64_t)st.st_size;
+		return fd;
+	}
+	if (fd >= 0) {
+		err_text(why, errno, "stat");
+		close(fd);
+	} else {
+		err_text(why, why->num, why->num != 0 ? "open" : "not a regular file");
+	}
+	*state = why->num == ENOENT ? BATCH_GONE : BATCH_FAILED;
+	return -1;
+}
+
 void
 batch_make(struct batch *b, const struct batch_ask *ask)
 {
 	struct maker m = { .ask = ask, .b = b };
-	bool gone;
 	int fd;
 
 	buf_clear(&b->body);
@@ -175,11 +196,9 @@ batch_make(struct batch *b, const struct batch_ask *ask)
 	b->events = b->expired = 0;
 	b->n_bad = 0;
 	b->at_end = false;
-	fd = lines_open_file(ask->dirfd, ask->name, &gone, &b->size, &b->why);
-	if (fd < 0) {
-		b->state = gone ? BATCH_GONE : BATCH_FAILED;
+	fd = open_segment(ask->dirfd, ask->name, &b->state, &b->size, &b->why);
+	if (fd < 0)
 		return;
-	}
 	buf_init(&m.store, EVENT_LINE_MAX);
 	b->state = BATCH_FAILED;
 	if (body_open(&m.body, b, ask->gzip) == 0) {
@@ -216,15 +235,12 @@ batch_count(int dirfd, const char *name, struct batch_count *out)
 {
 	struct lines r;
 	struct line line;
-	bool gone;
 	int rc, fd;
 
 	*out = (struct batch_count){ .state = BATCH_FAILED };
-	fd = lines_open_file(dirfd, name, &gone, &out->bytes, &out->why);
-	if (fd < 0) {
-		out->state = gone ? BATCH_GONE : BATCH_FAILED;
+	fd = open_segment(dirfd, name, &out->state, &out->bytes, &out->why);
+	if (fd < 0)
 		return;
-	}
 	out->bytes = 0;
 	lines_open(&r, fd, 0);
 	while ((rc = lines_next(&r, &line, &out->why)) > 0) {

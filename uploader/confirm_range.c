@@ -4,7 +4,7 @@
 #include <zlib.h>
 
 #include "common/event.h"
-#include "common/rejected.h"
+#include "common/file.h"
 
 #define CHUNK 65536
 
@@ -18,7 +18,7 @@ confirm_range_read(struct spool *sp, const struct ledger_batch *b, struct buf *l
 
 	if (b->end < b->from || b->end - b->from > CONFIRM_RANGE_MAX)
 		return err_set(e, "%s: no such part of it", b->segment);
-	fd = rejected_open_lines(spool_events_fd(sp), b->segment, e);
+	fd = file_open_regular(spool_events_fd(sp), b->segment, e);
 	if (fd < 0)
 		return -1;
 	while (at < b->end && n > 0) {

@@ -9,8 +9,9 @@
 
 #include "common/clock.h"
 #include "common/event.h"
+#include "common/file.h"
+#include "common/lines.h"
 #include "common/log.h"
-#include "uploader/lines.h"
 #include "uploader/sink.h"
 
 #define ALL_EVENTS  ((uint64_t)1 << 40)
@@ -133,25 +134,12 @@ slot_prepared(struct slot *t)
 /* ---- what is refused ---- */
 
 static int
-copy_range(struct rejected *r, int fd, const struct batch_bad *bad, struct err *e)
+keep_line(struct rejected *r, int fd, const struct batch_bad *bad, struct err *e)
 {
-	uint64_t left = bad->len < KEPT_LINE ? bad->len : KEPT_LINE, at = bad->offset;
-	char part[16384];
+	uint64_t len = bad->len < KEPT_LINE ? bad->len : KEPT_LINE;
 
-	while (left > 0) {
-		ssize_t n = pread(fd, part, left < sizeof(part) ? left : sizeof(part), (off_t)at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno(e, "read");
-		if (n == 0)
-			break;
-		if (rejected_write(r, (struct slice){ part, (size_t)n }, e) < 0)
-			return -1;
-		at += (uint64_t)n;
-		left -= (uint64_t)n;
-	}
+	if (rejected_write_range(r, fd, bad->offset, bad->offset + len, e) < 0)
+		return -1;
 	return rejected_write(r, SLICE_LIT("\n"), e);
 }
 
@@ -171,7 +159,7 @@ keep_bad(struct slot *t, int fd, struct err *e)
 		return -1;
 	buf_init(&details, DETAILS_MAX);
 	for (size_t i = 0; i < b->n_bad; i++) {
-		if (copy_range(r, fd, &b->bad[i], e) < 0) {
+		if (keep_line(r, fd, &b->bad[i], e) < 0) {
 			rejected_abandon(r);
 			buf_free(&details);
 			return -1;
@@ -240,13 +228,11 @@ keep_refused(struct slot *t, int fd, struct err *e)
 int
 slot_keep_rejected(struct slot *t, struct err *e)
 {
-	uint64_t size;
-	bool gone;
 	int fd, rc = 0;
 
 	if (t->batch.n_bad == 0 && !t->out.refused)
 		return 0;
-	fd = lines_open_file(t->ask.dirfd, t->ask.name, &gone, &size, e);
+	fd = file_open_regular(t->ask.dirfd, t->ask.name, e);
 	if (fd < 0)
 		return -1;
 	if (t->batch.n_bad > 0)
