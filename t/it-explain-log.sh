@@ -13,7 +13,8 @@ for log in "$src"/t/data/maillog/*.log; do
 	touch -d '2026-11-23 00:00:00 UTC' "$D/$name"
 	"$build/signalpost" explain log "$D/$name" >"$D/$name.json" 2>&1
 	[ -z "${UPDATE:-}" ] || cp "$D/$name.json" "$src/t/data/maillog/$name.json"
-	is "$name" "$(cat "$D/$name.json")" "$(cat "$src/t/data/maillog/$name.json")"
+	# Which of the rules for a reply is the first to know it is for t-classify.
+	is "$name" "$(sed 's/,"rule":"[^"]*"//' "$D/$name.json")" "$(sed 's/,"rule":"[^"]*"//' "$src/t/data/maillog/$name.json")"
 done
 is "from standard input" "$("$build/signalpost" explain log - <"$src/t/data/maillog/rsyslog.log" | wc -l | tr -d ' ')" \
 	"$(wc -l <"$src/t/data/maillog/rsyslog.json" | tr -d ' ')"
