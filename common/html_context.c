@@ -323,6 +323,69 @@ leave_cell(struct html_context *c)
 		pop_to(c, c->depth - 1);
 }
 
+/* Inside foreign content: tags that open nothing, since there is one already or no table. */
+static bool
+means_nothing(const struct html_context *c, const struct html_tag *tag)
+{
+	if (tag->name == HTML_HTML || tag->name == HTML_HEAD || tag->name == HTML_BODY)
+		return true;
+	if ((flags(tag) & HTML_IS_TABLE_PART) == 0 || tag->name == HTML_TABLE)
+		return false;
+	for (unsigned i = c->depth; i-- > 0 && !c->stack[i].holds_html;)
+		if (c->stack[i].name == HTML_TABLE)
+			return false;
+	return true;
+}
+
+/* Does its start tag end a <p> that is open? */
+static bool
+ends_p(enum html_name n)
+{
+	switch (n) {
+	case HTML_APPLET:
+	case HTML_BUTTON:
+	case HTML_IFRAME:
+	case HTML_MARQUEE:
+	case HTML_NOEMBED:
+	case HTML_NOFRAMES:
+	case HTML_NOSCRIPT:
+	case HTML_OBJECT:
+	case HTML_TABLE:
+		return false;
+	default:
+		return (html_name_flags[n] & HTML_IS_SPECIAL) != 0 &&
+		       (html_name_flags[n] & (HTML_IS_VOID | HTML_IS_TABLE_PART)) == 0;
+	}
+}
+
+/* Nothing outside of these is ended by what stands in them. */
+static bool
+is_scope(enum html_name n)
+{
+	return n == HTML_TABLE || n == HTML_TD || n == HTML_TH || n == HTML_CAPTION ||
+	       n == HTML_BUTTON || n == HTML_OBJECT || n == HTML_MARQUEE || n == HTML_APPLET;
+}
+
+/* What a start tag ends inside the place of foreign content that holds HTML. */
+static void
+end_implied(struct html_context *c, const struct html_tag *tag)
+{
+	for (unsigned i = c->depth; i-- > 0 && c->stack[i].kind == HTML_OPEN_HTML;) {
+		if (is_scope(c->stack[i].name))
+			return;
+		if (c->stack[i].name == HTML_P && ends_p(tag->name)) {
+			pop_to(c, i);
+			return;
+		}
+		if (tag->name == HTML_A && c->stack[i].name == HTML_A) {
+			memmove(&c->stack[i], &c->stack[i + 1],
+			    (c->depth - i - 1) * sizeof(c->stack[0]));
+			c->depth--;
+			return;
+		}
+	}
+}
+
 static enum html_state
 start_element(struct html_context *c, const struct html_tag *tag, struct slice in)
 {
@@ -358,10 +421,12 @@ start_element(struct html_context *c, const struct html_tag *tag, struct slice i
 		break;
 	default:
 		if ((flags(tag) & HTML_IS_VOID) == 0) {
-			if (inside_foreign(c))
-				push(c, tag, HTML_OPEN_HTML);
-			else
+			if (!inside_foreign(c)) {
 				html_context_count(c, tag, in);
+			} else if (!means_nothing(c, tag)) {
+				end_implied(c, tag);
+				push(c, tag, HTML_OPEN_HTML);
+			}
 		}
 	}
 	return HTML_STATE_MARKUP;
@@ -431,7 +496,7 @@ end_html(struct html_context *c, const struct html_tag *tag, struct slice in)
 
 		if (o->kind == HTML_OPEN_SELECT || o->kind == HTML_OPEN_TEMPLATE)
 			break;
-		if ((o->kind == HTML_OPEN_HTML || o->holds_html) && same_name(o, tag, in)) {
+		if (o->kind == HTML_OPEN_HTML && same_name(o, tag, in)) {
 			pop_to(c, i);
 			return;
 		}
