@@ -83,7 +83,7 @@ send() { # send FROM RCPT...: prints the queue id
 	sed -n 's/.*queued as \([0-9A-Za-z]*\).*/\1/p' "$D/logs/say" | tail -n 1
 }
 gets() { # gets WHAT RCPT TYPES: the recipient's events, in order, if need be a little later
-	is "$1" "$(python3 "$src/t/lib/logmail.py" types "$D/collector.db" "$2" "$3" 30)" "$3"
+	is "$1" "$(python3 "$src/t/lib/logmail.py" types "$D/collector.db" "$2" "$3" 120)" "$3"
 }
 waiting() { # those whose fate is not known yet
 	python3 -c 'import sqlite3, sys

@@ -156,6 +156,12 @@ def send(port, first, n, clients, path, seconds):
 TERMINAL = {"delivery", "inband"}
 
 
+def course(e):
+    """For sorting a recipient's events: batches go out side by side and need not come in their order."""
+    return ("reception", "tempfail").index(e["type"]) if e["type"] in ("reception", "tempfail") else 2, \
+        int(e.get("num_retries", 0))
+
+
 def events(db):
     con = sqlite3.connect("file:%s?mode=ro" % db, uri=True)
     con.execute("PRAGMA busy_timeout = 10000")
@@ -179,6 +185,7 @@ def put_off(logs):
 def problems_of(rcpt, evs, delayed=None):
     """What is wrong with a recipient's events; empty if nothing is."""
     kind = rcpt.split("-", 1)[0]
+    evs = sorted(evs, key=course)
     types = [e["type"] for e in evs]
     final = [e for e in evs if e["type"] in TERMINAL]
     if kind == "gone":
@@ -282,7 +289,7 @@ def types(db, rcpt, wanted, seconds):
     end = time.monotonic() + seconds
     while True:
         got = " ".join(e["type"] + ("/" + e["bounce_class"] if "bounce_class" in e else "")
-                       for e in events(db) if e.get("rcpt_to") == rcpt)
+                       for e in sorted((e for e in events(db) if e.get("rcpt_to") == rcpt), key=course))
         if got == wanted or time.monotonic() > end:
             return got
         time.sleep(0.1)

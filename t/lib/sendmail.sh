@@ -50,6 +50,7 @@ sm_private() { # sm_private NAME
 		define(\`confCONNECTION_RATE_THROTTLE', \`0')dnl
 		define(\`confBAD_RCPT_THROTTLE', \`0')dnl
 		define(\`confLOG_LEVEL', \`14')dnl
+		define(\`confTIME_ZONE', \`USE_TZ')dnl
 		define(\`confQUEUE_LA', \`100000')dnl
 		define(\`confREFUSE_LA', \`100000')dnl
 		define(\`confDELAY_LA', \`0')dnl
