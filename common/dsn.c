@@ -351,7 +351,9 @@ begins_group(const struct group *g, enum field f, bool gap)
 {
 	if ((g->seen & OF_RCPT) == 0)
 		return false;
-	if (gap && (BIT(f) & RECIPIENTS) != 0 && (g->seen & RECIPIENTS) != 0)
+	/* Of a recipient of whom only the name was said, more may follow. */
+	if (gap && (BIT(f) & RECIPIENTS) != 0 && (g->seen & RECIPIENTS) != 0 &&
+	    (g->seen & OF_RCPT & ~RECIPIENTS) != 0)
 		return true;
 	if ((g->seen & BIT(f)) == 0)
 		return false;

@@ -466,6 +466,12 @@ is_before_header(struct slice line)
 }
 
 static struct slice
+without_bom(struct slice mail)
+{
+	return slice_starts(mail, SLICE_LIT("\xef\xbb\xbf")) ? slice_skip(mail, 3) : mail;
+}
+
+static struct slice
 start_of(struct report_reader *rr, struct slice mail)
 {
 	struct slice rest, line;
@@ -475,11 +481,11 @@ start_of(struct report_reader *rr, struct slice mail)
 		report_add_lines(&rr->copy, slice_head(mail, REPORT_MAX_COPY));
 		mail = buf_slice(&rr->copy);
 	}
+	mail = without_bom(mail);
 	/* Empty lines before the header are not the end of it, nor is mbox's line a part of it. */
 	for (rest = mail; slice_line(&rest, &line) && is_before_header(line); mail = rest)
 		;
-	if (slice_starts(mail, SLICE_LIT("\xef\xbb\xbf")))
-		mail = slice_skip(mail, 3);
+	mail = without_bom(mail);
 	return mail;
 }
 
@@ -569,8 +575,8 @@ read_one(struct report_reader *rr, struct slice mail, bool inner, struct report 
 	find_in_text(rr);
 	if (ps.has_inner_returned && !ps.has_dsn)
 		returned_read(&ret, ps.inner_returned);
-	else if (ps.has_returned)
-		returned_read(&ret, ps.returned);
+	else if (ps.has_returned && (ps.has_dsn || !ps.has_inner_dsn || !s.machine))
+		returned_read(&ret, ps.returned); /* and not the report that a gateway wraps */
 	else
 		report_returned_in_text(rr->found.quoted, &ret);
 	if (ret.fields == 0 && ps.has_dsn) { /* its boundary is missing */

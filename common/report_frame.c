@@ -116,8 +116,10 @@ report_frame_skip_banner(struct slice text)
 	return text;
 }
 
-struct slice
-report_frame_cut_footer(struct slice text)
+/* Where the paragraph begins that a gateway's words are in; the end of the text if there is none.
+ */
+static size_t
+footer_at(struct slice text)
 {
 	size_t from = text.len > FOOTER_MAX ? text.len - FOOTER_MAX : 0, at, start;
 	struct slice tail = slice_skip(text, from);
@@ -125,10 +127,10 @@ report_frame_cut_footer(struct slice text)
 	const char *word;
 
 	if ((kinds_in(tail) >> FOOTER & 1) == 0)
-		return text;
+		return text.len;
 	word = first_of(lower, lowered(lower, tail), footer_words, COUNT(footer_words));
 	if (word == NULL)
-		return text;
+		return text.len;
 	/* back to the start of its paragraph */
 	at = start = from + (size_t)(word - lower);
 	while (at > 0) {
@@ -143,6 +145,23 @@ report_frame_cut_footer(struct slice text)
 		if (line == 0)
 			break;
 	}
+	return start;
+}
+
+struct slice
+report_frame_cut_footer(struct slice text)
+{
+	struct slice before = slice_head(text, footer_at(text));
+
 	/* A report that begins with it has nothing else to say. */
-	return slice_find(slice_head(text, start), '@') < start ? slice_head(text, start) : text;
+	return slice_find(before, '@') < before.len ? before : text;
+}
+
+bool
+report_frame_only(struct slice text)
+{
+	struct slice inner = report_frame_skip_banner(text);
+
+	inner = slice_head(inner, footer_at(inner));
+	return slice_find(inner, '@') == inner.len;
 }

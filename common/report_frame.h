@@ -16,4 +16,7 @@ struct slice report_frame_skip_banner(struct slice text);
 /* `text` up to the paragraph that speaks of confidence or of a scanner, if an address is before. */
 struct slice report_frame_cut_footer(struct slice text);
 
+/* Is there no address but in these? */
+bool report_frame_only(struct slice text);
+
 #endif

@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "common/header.h"
+#include "common/report_frame.h"
 #include "common/transfer.h"
 
 #define MAX_FIELDS 2000
@@ -160,7 +161,7 @@ take_text(
 		}
 		return;
 	}
-	if (ps->plain_seen && is_message_text(body)) {
+	if ((ps->plain_seen || ps->html_seen) && is_message_text(body)) {
 		ps->returned = body;
 		ps->has_returned = true;
 		return;
@@ -260,7 +261,9 @@ take_outer(struct report_reader *rr, struct report_parts *ps, struct mime_part *
 			ps->returned = body;
 			ps->has_returned = true;
 		}
-	} else if (slice_eqi(p->type, SLICE_LIT("text")) && !ps->has_returned) {
+	} else if (slice_eqi(p->type, SLICE_LIT("text")) &&
+		   (!ps->has_returned || (!ps->plain_seen && !ps->html_seen))) {
+		/* Behind the message only what has not been said before it. */
 		take_text(rr, ps, p, body);
 	}
 }
@@ -322,6 +325,20 @@ restore_folds(struct report_reader *rr, struct slice mail, struct slice *body)
 	return !rr->folded.full;
 }
 
+/* Before what gateways put before and behind a report in HTML. */
+static void
+add_html_first(struct report_reader *rr, const struct report_parts *ps)
+{
+	struct buf plain = rr->text;
+
+	buf_init(&rr->text, REPORT_MAX_TEXT);
+	report_add_text(rr, ps->html_body, ps->html_encoding, ps->html_type, true);
+	if (plain.len > 0 && rr->text.len > 0)
+		buf_adds(&rr->text, "\n\n");
+	buf_add(&rr->text, slice_head(buf_slice(&plain), REPORT_MAX_TEXT - rr->text.len));
+	buf_free(&plain);
+}
+
 void
 report_walk(struct report_reader *rr, struct slice mail, struct report_parts *ps)
 {
@@ -355,8 +372,6 @@ report_walk(struct report_reader *rr, struct slice mail, struct report_parts *ps
 	    ps->after_root.len > 0) /* a multipart without its boundaries */
 		report_add_text(
 		    rr, ps->after_root, TRANSFER_7BIT, slice_head(ps->after_root, 0), false);
-	/* A plain text that names nobody may be a gateway's banner before a report in HTML. */
-	if (ps->html_seen &&
-	    (!ps->plain_seen || rr->text.len == 0 || memchr(rr->text.p, '@', rr->text.len) == NULL))
-		report_add_text(rr, ps->html_body, ps->html_encoding, ps->html_type, true);
+	if (ps->html_seen && report_frame_only(buf_slice(&rr->text)))
+		add_html_first(rr, ps);
 }

@@ -437,6 +437,45 @@ def domains(mail, label, r):
     return mail, json.loads(text)
 
 
+def part_order(mail, r):
+    """the text behind the part that machines read"""
+    h, b = split(mail)
+    mark = boundary(h)
+    if not mark or b'report' not in h.lower() or not well_formed(h):
+        return None
+    pieces = re.split(rb'(?m)^(--' + re.escape(mark) + rb'[ \t]*\n)', b)
+    if len(pieces) < 5 or b'--' + mark + b'--' in b''.join(pieces[:5]):
+        return None
+    text, status = pieces[2], pieces[4]
+    if b'delivery-status' not in status.split(b'\n\n')[0].lower():
+        return None
+    return h + b'\n\n' + b''.join(pieces[:2] + [status, pieces[3], text] + pieces[5:])
+
+
+def empty_lines(mail, r):
+    """an empty line before Final-Recipient"""
+    new = re.sub(rb'(?m)^(Final-Recipient:)', rb'\n\1', mail)
+    return new if new != mail else None
+
+
+def byte_order_mark(mail, r):
+    return b'\xef\xbb\xbf' + mail
+
+
+def wrapped(mail, r):
+    """a gateway puts its own text behind all"""
+    h, b = split(mail)
+    if not well_formed(h):
+        return None
+    kept, content = [], []
+    for f in fields(h):
+        (content if f.lower().startswith(b'content-') else kept).append(f)
+    mark = b'wrapped-%d' % r.randrange(10**6)
+    return (b'\n'.join(f for f in kept if f) + b'\nContent-Type: multipart/mixed; boundary="' + mark + b'"\n\n--' + mark + b'\n' +
+            (b'\n'.join(content) or b'Content-Type: text/plain') + b'\n\n' + b + (b'' if b.endswith(b'\n') else b'\n') + b'--' + mark +
+            b'\nContent-Type: text/plain\n\nSent through the gateway of example.net\n--' + mark + b'--\n')
+
+
 NAMES = [(b'kijitora', b'j.smith42'), (b'sironeko', b'anna-lena'), (b'shironeko', b'sales_eu'), (b'example.jp', b'mailhost7.org'),
          (b'example.com', b'post.example.net'), (b'example.org', b'firma.example.de')]
 
@@ -456,7 +495,8 @@ def names(mail, label, r):
 LABELLED = {names, domains, short, gateway}  # may change the label too
 CHANGES = [banner, subject_tag, disclaimer, soft_breaks, charset, as_html, other_addresses, other_dates, refold, trailing_blanks,
            names, domains, short, gateway, shuffle_header, header_case, fold_header, more_headers, mbox, blank_start, new_boundary, no_close, truncate,
-           footer, encode_text, status_case, status_values, rewrap, indent, extra_part]
+           footer, encode_text, status_case, status_values, rewrap, indent, extra_part,
+           part_order, empty_lines, byte_order_mark, wrapped]
 LINE_ENDS = [b'\n', b'\n', b'\r\n', b'\r\n', b'\r']
 
 
@@ -474,7 +514,7 @@ def main():
             with open(os.path.join(folder, label['file']), 'rb') as f:
                 mail = f.read().replace(b'\r\n', b'\n').replace(b'\r', b'\n')
             done = []
-            for change in sorted(r.sample(CHANGES, len(CHANGES)), key=lambda c: c in (mbox, blank_start)):
+            for change in sorted(r.sample(CHANGES, len(CHANGES)), key=lambda c: c in (mbox, blank_start, byte_order_mark)):
                 if len(done) == 3 or (done and r.random() < 0.3):
                     break
                 if change in LABELLED:

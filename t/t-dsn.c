@@ -38,6 +38,10 @@ static const struct {
 	{ "an empty line in a group",
 	    "Final-Recipient: rfc822; b@x\n\nAction: failed\nStatus: 5.1.1\n", "|b@x|failed|5.1.1|",
 	    "" },
+	{ "an empty line between the names",
+	    "Original-Recipient: rfc822; a@x\n\nFinal-Recipient: rfc822; b@x\nAction: "
+	    "failed\nStatus: 5.1.1\n",
+	    "a@x|b@x|failed|5.1.1|", "" },
 	{ "two empty lines",
 	    "Reporting-MTA: mx.example\n\n\nFinal-Recipient: b@x\nAction: "
 	    "failed\n\n\n\nFinal-Recipient: c@x\n",

@@ -45,6 +45,19 @@ static const struct row {
 	    DAEMON REPORT "Sorry.\n\nReporting-MTA: dns; mx.example\n\nFinal-Recipient: rfc822; "
 			  "anna@dest.example\nAction: failed\n\n" RETURNED,
 	    REPORT_BOUNCE, "anna@dest.example", "m1@sender.example" },
+	{ "a byte order mark, and an empty line", "\xef\xbb\xbf\n" DAEMON REPORT FAILED,
+	    REPORT_BOUNCE, "anna@dest.example", "m1@sender.example" },
+	{ "the text behind the message",
+	    DAEMON MIXED "--B\nContent-Type: message/rfc822\n\n" RETURNED
+			 "\n--B\nContent-Type: text/plain\n\nYour message could not be delivered "
+			 "to:\n\nbob@dest.example\n550 no such user\n\n--B--\n",
+	    REPORT_BOUNCE, "bob@dest.example", "m1@sender.example" },
+	{ "a banner, and the report in HTML",
+	    DAEMON MIXED "--B\nContent-Type: text/plain\n\nThis is an external mail.\n--B\n"
+			 "Content-Type: text/html\n\n<p>Your message could not be delivered to "
+			 "<b>bob@dest.example</b>: 550 no such user</p>\n--B\nContent-Type: "
+			 "message/rfc822\n\n" RETURNED "\n--B--\n",
+	    REPORT_BOUNCE, "bob@dest.example", "m1@sender.example" },
 	{ "DSN, base64",
 	    DAEMON REPORT
 	    "--B\nContent-Type: message/delivery-status\nContent-Transfer-Encoding: base64\n\n"
