@@ -1,6 +1,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/address.h"
 #include "common/conf.h"
 #include "common/conf_private.h"
 #include "common/conf_value.h"
@@ -139,26 +140,41 @@ conf_index_free(struct conf_private *p)
 
 struct recipient {
 	struct slice whole, local, domain;
+	char plain[ADDRESS_MAX + 1];
 };
 
-static struct recipient
-recipient_of(struct slice s)
+/* "joe"@h is joe@h: MTAs deliver it as that. */
+static void
+without_quotes(struct recipient *r)
 {
-	struct recipient r;
-	const char *at;
+	struct slice s = r->local;
+	size_t n = 0, local;
 
-	if (s.len > 1 && s.p[0] == '<' && s.p[s.len - 1] == '>')
-		s = (struct slice){ s.p + 1, s.len - 2 };
-	at = s.len > 0 ? memrchr(s.p, '@', s.len) : NULL;
-	if (at == NULL) {
-		r.whole = r.local = s;
-		r.domain = (struct slice){ NULL, 0 };
-		return r;
+	if (s.len < 2 || s.p[0] != '"' || s.p[s.len - 1] != '"' ||
+	    r->whole.len > sizeof(r->plain))
+		return;
+	for (size_t i = 1; i + 1 < s.len; i++) {
+		if (s.p[i] == '\\' && i + 2 < s.len)
+			i++;
+		r->plain[n++] = s.p[i];
 	}
-	r.whole = no_final_dot(s);
-	r.local = slice_head(s, (size_t)(at - s.p));
-	r.domain = slice_skip(r.whole, r.local.len + 1);
-	return r;
+	local = n;
+	for (size_t i = s.len; i < r->whole.len; i++)
+		r->plain[n++] = r->whole.p[i];
+	r->whole = (struct slice){ r->plain, n };
+	r->local = slice_head(r->whole, local);
+}
+
+static void
+recipient_of(struct slice s, struct recipient *r)
+{
+	struct address a = address_split(s);
+
+	r->local = a.local;
+	r->domain = no_final_dot(a.domain);
+	r->whole = a.local;
+	if (a.domain.len > 0)
+		r->whole.len = a.local.len + 1 + r->domain.len;
 }
 
 static bool
@@ -199,8 +215,10 @@ is_routed(struct slice local)
 enum conf_relay
 conf_relay_for(const struct conf *c, struct slice rcpt)
 {
-	struct recipient r = recipient_of(rcpt);
+	struct recipient r;
 
+	recipient_of(rcpt, &r);
+	without_quotes(&r);
 	if (r.whole.len == 0)
 		return CONF_RELAY_NO;
 	if (in_addresses(c, &c->priv->bounce, &r))
@@ -587,12 +605,14 @@ mail_from_rule(
 bool
 conf_rewrite_mail_from(const struct conf_rewrite_list *list, struct slice from, struct buf *out)
 {
-	struct recipient r = recipient_of(from);
-	struct slice domain = r.domain;
 	const struct conf_mail_from *m;
+	struct recipient r;
+	struct slice domain;
 
 	if (list == NULL)
 		return false;
+	recipient_of(from, &r);
+	domain = r.domain;
 	m = mail_from_rule(list, r.whole.len == 0, r.local, domain);
 	if (m == NULL)
 		return false;

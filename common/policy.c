@@ -100,6 +100,16 @@ policy_rcpt(const struct conf *c, const struct conf_source *src, bool local, siz
 }
 
 void
+policy_rcpt_read(const struct conf *c, struct slice read, struct policy_answer *out)
+{
+	enum conf_relay relay = conf_relay_for(c, read);
+
+	if (out->verdict == POLICY_CONTINUE && out->report == CONF_RELAY_NO &&
+	    (relay == CONF_RELAY_BOUNCE || relay == CONF_RELAY_FEEDBACK))
+		out->report = relay;
+}
+
+void
 policy_no_capture(int errnum, struct policy_answer *out)
 {
 	go_on(out);

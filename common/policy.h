@@ -44,6 +44,13 @@ void policy_rcpt(const struct conf *c, const struct conf_source *src, bool local
     struct slice rcpt, struct policy_answer *out);
 
 /*
+ * The same recipient as the MTA reads it ({rcpt_addr}): comments, blanks and backslashes are
+ * gone, a domain is there. One that `out` lets in is for a processor if that is in its list:
+ * nothing may get past it, since what the MTA then returned would go to anybody.
+ */
+void policy_rcpt_read(const struct conf *c, struct slice read, struct policy_answer *out);
+
+/*
  * A report can't be captured. `errnum` ENOSPC, EDQUOT: for lack of room. The sender keeps
  * it, whatever on-error says: mail for a processor has no other way to go.
  */

@@ -392,13 +392,13 @@ admit(const struct session *s, struct policy_answer *a)
 }
 
 static void
-join(struct session *s, const struct policy_answer *a, const char *path)
+join(struct session *s, const struct policy_answer *a, const char *path, const char *read)
 {
 	if (a->report == CONF_RELAY_NO)
 		session_add_rcpt(s, session_path(path));
 	else
 		capture_add(&s->tx.capture,
-		    a->report == CONF_RELAY_BOUNCE ? INBOUND_BOUNCE : INBOUND_FEEDBACK, path);
+		    a->report == CONF_RELAY_BOUNCE ? INBOUND_BOUNCE : INBOUND_FEEDBACK, path, read);
 }
 
 /* What this host submits, and what our uploader forwards, wherever that is. */
@@ -424,10 +424,12 @@ on_rcpt(SMFICTX *ctx, char **argv)
 		log_info("%s: client=%s RCPT TO:%s", queue_id(ctx), s->client_ip, argv[0]);
 	policy_rcpt(reload_context(s->tx.settings)->conf, &s->tx.source, may_always(s, rcpt),
 	    s->tx.n_rcpts + s->tx.capture.n, rcpt, &a);
+	policy_rcpt_read(
+	    reload_context(s->tx.settings)->conf, slice_str(macro(ctx, "{rcpt_addr}")), &a);
 	if (a.verdict == POLICY_CONTINUE)
 		admit(s, &a);
 	if (a.verdict == POLICY_CONTINUE) {
-		join(s, &a, argv[0]);
+		join(s, &a, argv[0], macro(ctx, "{rcpt_addr}"));
 		if (a.report == CONF_RELAY_NO &&
 		    !route_may_take(reload_context(s->tx.settings)->conf, rcpt,
 			macro(ctx, "{rcpt_mailer}"), macro(ctx, "{rcpt_host}")))
@@ -613,7 +615,8 @@ static int
 remove_captured(SMFICTX *ctx, struct capture *c)
 {
 	for (size_t i = 0; i < c->n; i++)
-		if (smfi_delrcpt(ctx, c->paths[i]) != MI_SUCCESS)
+		if (smfi_delrcpt(ctx, c->paths[i]) != MI_SUCCESS ||
+		    (c->read[i] != NULL && smfi_delrcpt(ctx, c->read[i]) != MI_SUCCESS))
 			return err_set(&c->error, "the MTA did not remove a recipient");
 	return 0;
 }

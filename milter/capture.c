@@ -21,9 +21,12 @@ void
 capture_free(struct capture *c)
 {
 	inbound_abandon(c->writer);
-	for (size_t i = 0; i < c->n; i++)
+	for (size_t i = 0; i < c->n; i++) {
 		free(c->paths[i]);
+		free(c->read[i]);
+	}
 	free(c->paths);
+	free(c->read);
 	free(c->rcpts);
 	free(c->token);
 	*c = (struct capture){ 0 };
@@ -39,15 +42,33 @@ without_brackets(const char *path)
 	return p;
 }
 
+/* In brackets; NULL if that is `path`. */
+static char *
+another_form(const char *path, const char *read)
+{
+	struct buf b;
+
+	if (read == NULL || *read == '\0')
+		return NULL;
+	buf_init(&b, BUF_NO_LIMIT);
+	buf_printf(&b, "<%s>", read);
+	if (strcmp(buf_str(&b), path) != 0)
+		return buf_take(&b);
+	buf_free(&b);
+	return NULL;
+}
+
 void
-capture_add(struct capture *c, enum inbound_list list, const char *path)
+capture_add(struct capture *c, enum inbound_list list, const char *path, const char *read)
 {
 	for (size_t i = 0; i < c->n; i++)
 		if (strcmp(c->paths[i], path) == 0)
 			return;
 	c->paths = xgrow(c->paths, c->n, &c->path_room, sizeof(*c->paths));
+	c->read = xgrow(c->read, c->n, &c->read_room, sizeof(*c->read));
 	c->rcpts = xgrow(c->rcpts, c->n, &c->room, sizeof(*c->rcpts));
 	c->paths[c->n] = xstrdup(path);
+	c->read[c->n] = another_form(path, read);
 	c->rcpts[c->n] = (struct inbound_rcpt){ without_brackets(c->paths[c->n]), list };
 	c->n++;
 }

@@ -2,7 +2,7 @@
  * capture.h - a message's recipients that are in a processor's address list, and the file
  * that the message goes to for them (common/inbound.h). Knows nothing of libmilter.
  *
- *	capture_add(c, list, path);			at RCPT
+ *	capture_add(c, list, path, read);		at RCPT
  *	capture_begin(c, sp, &env, ...);		once, before what follows
  *	capture_header(c, name, value); capture_body(c, bytes);
  *	if (!capture_is_onward(c, ring, ...))		at the end: is it to be captured?
@@ -22,8 +22,9 @@
 
 struct capture {                    /* all zero: nothing is captured */
 	struct inbound_rcpt *rcpts; /* no duplicates; their addresses are `paths` without <> */
-	char **paths;               /* as the MTA gave them, to remove them by */
-	size_t n, room, path_room;
+	char **paths;               /* as the MTA gave them, to remove them by, */
+	char **read;                /* and as it reads them, or NULL where that is the same */
+	size_t n, room, path_room, read_room;
 	struct inbound_writer *writer; /* NULL: not begun, failed or over */
 	bool begun, in_body, failed;
 	uint64_t bytes, limit; /* of the mail, with CRLF; over `limit` it is given up */
@@ -40,8 +41,12 @@ uint64_t capture_reserve(uint64_t min_free_space);
 
 void capture_free(struct capture *c); /* all zero again */
 
-/* `path` with or without <>. A recipient that is there already counts once. */
-void capture_add(struct capture *c, enum inbound_list list, const char *path);
+/*
+ * `path` with or without <>. A recipient that is there already counts once. `read` is the address
+ * that the MTA made of it, or NULL: with a source route or two pairs of brackets Postfix
+ * removes it by that only.
+ */
+void capture_add(struct capture *c, enum inbound_list list, const char *path, const char *read);
 
 /*
  * Begin the file. `env` needs all but its recipients. A mail of more than `limit` bytes fails,

@@ -86,6 +86,27 @@ has "another of such a domain: refused" "$out" "RCPT TO:<x@nowhere.example> => 5
 has "a routed address: refused" "$out" "RCPT TO:<oob%victim.example@relay.example> => 550"
 has "what a pattern does not match: refused" "$out" "RCPT TO:<b-x@rx.example> => 550"
 
+# ---- other ways to write the same: captured, alone and beside another recipient ----
+
+for rcpt in '"oob"@mail.example.com' '\oob@mail.example.com' '(x)oob@mail.example.com' 'oob @mail.example.com' \
+	'@relay.example,@b.example:oob@mail.example.com' '<oob@mail.example.com>' oob@mail.example.com. '"returns"' \
+	'"b-17"@mail.example.com' '@relay.example:any@bounces.example' '"two words"@bounces.example' \
+	any@bounces.example. '<any@fbl.example>'; do
+	n=$((n + 1))
+	out=$(say "$p25" 'EHLO c.example' 'MAIL FROM:<forged@victim.example>' "RCPT TO:<$rcpt>" DATA . QUIT)
+	has "$rcpt: taken" "$out" ". => 250"
+	ok "$rcpt: captured" captured $n
+	n=$((n + 1))
+	out=$(say "$p25" 'EHLO c.example' 'MAIL FROM:<forged@victim.example>' 'RCPT TO:<user@relay.example>' \
+		"RCPT TO:<$rcpt>" DATA . QUIT)
+	has "$rcpt beside another: taken" "$out" ". => 250"
+	ok "$rcpt beside another: captured" captured $n
+done
+ok "the queue becomes empty" it_wait 20 postfix_empty mta
+is "the other recipient's mail has left, and nothing else" "$(sink_count sink)" 13
+hasnt "nothing was tried for a processor's address" "$(grep 'status=' "$D/mta/log" | grep -v 'to=<user@relay.example>')" "status="
+rm -f "$D"/sink/*
+
 # ---- all kinds of mail ----
 
 cat >"$D/kinds.py" <<'END'
@@ -185,7 +206,7 @@ out=$(say "$p25" 'EHLO c.example' 'MAIL FROM:<joe@victim.example>' 'RCPT TO:<any
 	'RCPT TO:<real@relay.example>' 'RCPT TO:<x@fbl.example> NOTIFY=SUCCESS' DATA . QUIT)
 has "a mixed message: taken" "$out" ". => 250"
 ok "the recipient of a relay-domain gets it" it_wait 20 sink_has sink 1
-has "and it is for nobody else" "$(tr -d ' \n' <"$D/sink/000001.json")" '"rcpts":["real@relay.example"]'
+has "and it is for nobody else" "$(cat "$D"/sink/*.json | tr -d ' \n')" '"rcpts":["real@relay.example"]'
 
 # ---- the uploader reads them ----
 

@@ -36,11 +36,12 @@ recipients(struct spool *sp)
 
 	capture_begin(&c, sp, &env, UINT64_MAX, 0);
 	ok(!c.begun && c.writer == NULL, "without a recipient nothing begins");
-	capture_add(&c, INBOUND_BOUNCE, "<a@b>");
-	capture_add(&c, INBOUND_FEEDBACK, "c@d");
-	capture_add(&c, INBOUND_BOUNCE, "<a@b>");
+	capture_add(&c, INBOUND_BOUNCE, "<a@b>", NULL);
+	capture_add(&c, INBOUND_FEEDBACK, "c@d", NULL);
+	capture_add(&c, INBOUND_BOUNCE, "<a@b>", NULL);
 	ok(c.n == 2 && strcmp(c.paths[0], "<a@b>") == 0,
 	    "a recipient counts once, and keeps its form");
+	ok(c.read[0] == NULL, "which is all there is, if the MTA says no other");
 	capture_begin(&c, sp, &env, UINT64_MAX, 0);
 	capture_begin(&c, sp, &env, UINT64_MAX, 0);
 	ok(spooldir_entries(spool_inbound_tmp_fd(sp)) == 1, "a capture begins once");
@@ -84,7 +85,7 @@ bytes(struct spool *sp)
 
 	buf_init(&want, BUF_NO_LIMIT);
 	buf_init(&got, BUF_NO_LIMIT);
-	capture_add(&c, INBOUND_BOUNCE, "a@b");
+	capture_add(&c, INBOUND_BOUNCE, "a@b", NULL);
 	capture_begin(&c, sp, &env, UINT64_MAX, 0);
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		capture_header(&c, slice_str(rows[i].name), slice_str(rows[i].value));
@@ -115,7 +116,7 @@ limits(struct spool *sp)
 		struct capture c = { 0 };
 		bool good;
 
-		capture_add(&c, INBOUND_BOUNCE, "a@b");
+		capture_add(&c, INBOUND_BOUNCE, "a@b", NULL);
 		capture_begin(&c, sp, &env, 100, 1);
 		capture_header(&c, SLICE_LIT("A"), SLICE_LIT(" b"));
 		capture_body(&c, (struct slice){ much, rows[i].body });
@@ -139,14 +140,14 @@ failures(struct spool *sp)
 	struct capture c = { 0 };
 	char name[INBOUND_NAME_SIZE];
 
-	capture_add(&c, INBOUND_BOUNCE, "a@b");
+	capture_add(&c, INBOUND_BOUNCE, "a@b", NULL);
 	capture_begin(&c, sp, &env, UINT64_MAX, UINT64_MAX);
 	capture_body(&c, SLICE_LIT("x\r\n"));
 	ok(capture_sync(&c) < 0 && c.error.num == ENOSPC, "no room: %s", c.error.text);
 	capture_free(&c);
 	renameat(spool_inbound_fd(sp), "tmp", spool_inbound_fd(sp), "gone");
 	unlinkat(spool_inbound_fd(sp), "gone", AT_REMOVEDIR);
-	capture_add(&c, INBOUND_BOUNCE, "a@b");
+	capture_add(&c, INBOUND_BOUNCE, "a@b", NULL);
 	capture_begin(&c, sp, &env, UINT64_MAX, 0);
 	capture_header(&c, SLICE_LIT("A"), SLICE_LIT(" b"));
 	capture_body(&c, SLICE_LIT("x\r\n"));
@@ -186,7 +187,7 @@ guard(struct spool *sp, const struct token_ring *ring)
 
 		for (size_t k = 0; k < 2; k++)
 			if (rows[i].captured[k] != NULL)
-				capture_add(&c, INBOUND_BOUNCE, rows[i].captured[k]);
+				capture_add(&c, INBOUND_BOUNCE, rows[i].captured[k], NULL);
 		capture_begin(&c, sp, &env, UINT64_MAX, 0);
 		if (rows[i].second)
 			capture_header(&c, SLICE_LIT("X-SIGNALPOST-ONWARD"), SLICE_LIT(" x"));
