@@ -21,6 +21,7 @@
 #include "common/token.h"
 #include "common/xalloc.h"
 #include "ctl/ctl.h"
+#include "ctl/relay.h"
 
 struct check {
 	const struct conf *conf;
@@ -230,6 +231,48 @@ check_named_files(struct check *c)
 	check_file(c, "ca-file", conf->signals.ca_file, "signalpost-uploader");
 }
 
+/* ---- what would go wrong at the MTA ---- */
+
+static bool
+is_any(const char *address)
+{
+	return address[strspn(address, "0.:[]")] == '\0';
+}
+
+/* Two that can't both be listened at. */
+static bool
+collide(const char *a, unsigned a_port, const char *b, unsigned b_port)
+{
+	bool same_family = (strchr(a, ':') == NULL) == (strchr(b, ':') == NULL);
+
+	return a_port == b_port && same_family && (is_any(a) || is_any(b) || strcmp(a, b) == 0);
+}
+
+static void
+check_listeners(struct check *c)
+{
+	const struct conf_listener *v = c->conf->listeners;
+
+	for (size_t i = 0; i < c->conf->n_listeners; i++)
+		for (size_t k = 0; k < i; k++)
+			if (collide(v[i].address, v[i].port, v[k].address, v[k].port))
+				warning(c,
+				    "%s:%u: smtp-listener: %s:%u can't be listened at beside %s:%u "
+				    "(line %u): the MTA will not start",
+				    v[i].at.file, v[i].at.line, v[i].address, v[i].port,
+				    v[k].address, v[k].port, v[k].at.line);
+}
+
+/* mta-config refuses it; who sets up the MTA by hand is to know it, too. */
+static void
+check_relay(struct check *c)
+{
+	struct err e;
+
+	if (relay_find_open(c->conf, "the MTA", &e) < 0)
+		warning(c, "%s", e.text);
+}
+
 /* ---- the command ---- */
 
 static int
@@ -276,6 +319,8 @@ cmd_check(int argc, char **argv)
 	if (conf != NULL) {
 		loader_warnings(&c);
 		check_named_files(&c);
+		check_listeners(&c);
+		check_relay(&c);
 		if (verbose)
 			conf_print(conf, true, true, stdout);
 	}

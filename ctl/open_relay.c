@@ -20,7 +20,7 @@ static const char safe_networks[] = "127.0.0.0/8 [::1]/128";
 
 /* Somebody whom no table has a reason to know (RFC 5737, RFC 2606). */
 static const char stranger_ip[] = "198.51.100.77";
-static const char stranger_address[] = "someone@stranger.invalid";
+static const char stranger_address[] = OPEN_RELAY_STRANGER;
 static const char stranger_domain[] = "stranger.invalid";
 
 /* ---- tables ---- */
@@ -132,9 +132,24 @@ networks_are_open(const char *list, unsigned deep)
 /* ---- domains ---- */
 
 /*
- * Whom reject_unauth_destination lets through. A name without a dot is a whole top-level
- * domain: Postfix's relay_domains hold for what is below them, too.
+ * Whom reject_unauth_destination lets through. Postfix's relay_domains hold for what is
+ * below them, too.
  */
+bool
+open_relay_is_tld(struct slice domain)
+{
+	static const char *const names[] = { "com", "net", "org", "info", "biz", "name", "edu",
+		"gov", "mil", "int", "arpa", "app", "dev", "online", "shop", "site", "store",
+		"tech", "top", "xyz" };
+
+	if (domain.len == 2)
+		return true;
+	for (size_t i = 0; i < COUNT(names); i++)
+		if (slice_eqi(domain, slice_str(names[i])))
+			return true;
+	return false;
+}
+
 static bool
 is_everybodys(struct slice item)
 {
@@ -142,9 +157,7 @@ is_everybodys(struct slice item)
 	bool open;
 
 	if (memchr(item.p, ':', item.len) == NULL)
-		return memchr(item.p, '.', item.len) == NULL &&
-		       memchr("/!*", item.p[0], 3) == NULL &&
-		       !slice_eqi(item, SLICE_LIT("localhost"));
+		return open_relay_is_tld(item.p[0] == '.' ? slice_skip(item, 1) : item);
 	buf_init(&answer, 4096);
 	open = look_up(item, stranger_domain, &answer);
 	buf_free(&answer);

@@ -15,6 +15,12 @@ struct open_relay {
 	const char *safe; /* a value that closes it */
 };
 
+/* Somebody whom no table has a reason to know (RFC 2606). */
+#define OPEN_RELAY_STRANGER "someone@stranger.invalid"
+
+/* "com", "de": nobody relays for all of it. Other single names may be of this network. */
+bool open_relay_is_tld(struct slice domain);
+
 /*
  * Tells of every way. Looked at: mynetworks, relay_domains, who may use XCLIENT, and
  * smtpd_relay_restrictions with smtpd_recipient_restrictions of each smtpd that others

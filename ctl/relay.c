@@ -1,24 +1,98 @@
 #include "ctl/relay.h"
 
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/buf.h"
 #include "ctl/client.h"
+#include "ctl/mta_facts.h"
+#include "ctl/open_relay.h"
 #include "ctl/script.h"
 
+/* Networks of at most so many bits are everybody's, or nearly. */
+#define WIDE_V4 7
+#define WIDE_V6 15
+
+static bool
+is_wide(const struct conf_source *s)
+{
+	return s->kind == CONF_SOURCE_NET &&
+	       s->net.bits <= (s->net.family == AF_INET6 ? WIDE_V6 : WIDE_V4);
+}
+
+/* Whoever connects there, from anywhere, and does not say who he is. */
+static bool
+lets_strangers_relay(const struct conf *c, const struct conf_listener *l)
+{
+	struct conf_source merged;
+
+	client_stranger_at(c, l, NULL, &merged);
+	return merged.always_allow_relaying && !merged.require_auth &&
+	       !mta_facts_is_private(slice_str(l->address));
+}
+
+static int
+check_domain(const struct domain_pattern *p, const char *mta, struct err *e)
+{
+	if (p->kind == DOMAIN_ANY)
+		return err_set(e,
+		    "relay-domain *: with it %s would relay for everybody; name the domains", mta);
+	if (p->kind != DOMAIN_NETWORK && p->domain != NULL &&
+	    open_relay_is_tld(slice_str(p->domain)))
+		return err_set(e,
+		    "relay-domain of all below .%s: with it %s would relay for everybody there; "
+		    "name "
+		    "the domains",
+		    p->domain, mta);
+	return 0;
+}
+
+static int
+check_addresses(const char *what, const struct conf_addresses *list, struct err *e)
+{
+	for (size_t i = 0; i < list->n; i++)
+		if (list->v[i].regex != NULL &&
+		    regex_match(list->v[i].regex, slice_str(OPEN_RELAY_STRANGER)))
+			return err_set(e, "%s /%s/ holds everybody's address", what,
+			    regex_source(list->v[i].regex));
+	return 0;
+}
+
 int
-relay_check(const struct conf *c, const char *mta, struct err *e)
+relay_find_open(const struct conf *c, const char *mta, struct err *e)
 {
 	for (size_t i = 0; i < c->n_relay_domains; i++)
-		if (c->relay_domains[i].kind == DOMAIN_ANY)
-			return err_set(e,
-			    "relay-domain *: with it %s would relay for everybody; name the domains", mta);
+		if (check_domain(&c->relay_domains[i], mta, e) < 0)
+			return -1;
+	if (check_addresses("relay-address", &c->relay_addresses, e) < 0 ||
+	    check_addresses("the address-list of <bounce-processor>:", &c->bounce.addresses, e) <
+		0 ||
+	    check_addresses(
+		"the address-list of <feedback-loop-processor>:", &c->feedback.addresses, e) < 0)
+		return -1;
 	for (size_t i = 0; i < c->n_sources; i++)
-		if (client_is_everybody(&c->sources[i]) && c->sources[i].always_allow_relaying)
+		if (is_wide(&c->sources[i]) && c->sources[i].always_allow_relaying)
 			return err_set(e,
 			    "%s:%u: always-allow-relaying for everybody (<source %s>) makes an "
 			    "open relay",
 			    c->sources[i].at.file, c->sources[i].at.line, c->sources[i].name);
+	for (size_t i = 0; i < c->n_listeners; i++)
+		if (lets_strangers_relay(c, &c->listeners[i]))
+			return err_set(e,
+			    "%s:%u: always-allow-relaying for whoever connects to %s:%u "
+			    "(source=%s) "
+			    "makes an open relay: require-auth, or a private address",
+			    c->listeners[i].at.file, c->listeners[i].at.line,
+			    c->listeners[i].address, c->listeners[i].port,
+			    c->listeners[i].source != NULL ? c->listeners[i].source : "none");
+	return 0;
+}
+
+int
+relay_check(const struct conf *c, const char *mta, struct err *e)
+{
+	if (relay_find_open(c, mta, e) < 0)
+		return -1;
 	if (c->n_listeners == 0)
 		return err_set(e, "no smtp-listener: nothing to set up");
 	return 0;
@@ -192,7 +266,8 @@ void
 relay_put_recipient_checks(const struct relay_tables *have, FILE *out)
 {
 	if (have->recipients)
-		fputs("check_recipient_access texthash:$home/signalpost/recipients.texthash, ", out);
+		fputs(
+		    "check_recipient_access texthash:$home/signalpost/recipients.texthash, ", out);
 	if (have->patterns)
 		fputs("check_recipient_access pcre:$home/signalpost/recipients.pcre, ", out);
 }
@@ -205,9 +280,10 @@ relay_put_local(const struct conf *c, FILE *out)
 
 	if (lists[0]->n + lists[1]->n == 0) {
 		/* What an earlier configuration had would be taken and then bounced. */
-		fputs("\ncase $(postconf -c \"$dir\" -h local_recipient_maps) in\n"
-		      "*signalpost/local.texthash*) postconf -c \"$dir\" -X local_recipient_maps ;;\n"
-		      "esac\n",
+		fputs(
+		    "\ncase $(postconf -c \"$dir\" -h local_recipient_maps) in\n"
+		    "*signalpost/local.texthash*) postconf -c \"$dir\" -X local_recipient_maps ;;\n"
+		    "esac\n",
 		    out);
 		return;
 	}

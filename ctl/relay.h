@@ -10,7 +10,9 @@
 
 #include "common/conf.h"
 
-/* -1 and *e: the MTA (named in the error) would relay for everybody, or there is no listener. */
+/* -1 and *e: the MTA (named in the error) would relay for everybody. */
+int relay_find_open(const struct conf *c, const char *mta, struct err *e);
+/* The same, and there must be a listener. */
 int relay_check(const struct conf *c, const char *mta, struct err *e);
 
 struct relay_tables { /* which of the tables have an entry */

@@ -82,6 +82,16 @@ refused() { # refused TEXT LINE WANTED: with LINE the configuration is not turne
 	has "$1" "$out" "$3"
 }
 refused "relay-domain * is refused" 'relay-domain *' 'relay-domain *: with it Postfix would relay for everybody'
+refused "a top-level domain is refused" 'relay-domain [*.]com' 'relay-domain of all below .com'
+refused "an address pattern that all match is refused" 'relay-address /@/' "relay-address /@/ holds everybody's address"
+refused "half of the world is refused" '<source 128.0.0.0/1>\nalways-allow-relaying yes\n</source>' 'makes an open relay'
+refused "a public listener without AUTH is refused" \
+	'smtp-listener 0.0.0.0:2 source=x\n<source x>\nalways-allow-relaying yes\n</source>' \
+	'always-allow-relaying for whoever connects to 0.0.0.0:2 (source=x) makes an open relay'
+out=$("$signalpost" check -c "$D/open.conf" 2>&1)
+has "and check warns of it" "$out" "warning: $D/open.conf:"
+printf 'smtp-listener 127.0.0.1:%s\nsmtp-listener 0.0.0.0:%s\n' "$p25" "$p25" >"$D/twice.conf"
+has "two listeners at one port" "$("$signalpost" check -c "$D/twice.conf" 2>&1)" "can't be listened at beside 127.0.0.1:$p25 (line 1)"
 sed 's|max-message-size 1m|always-allow-relaying yes|' "$conf" >"$D/open.conf"
 out=$("$signalpost" mta-config postfix -c "$D/open.conf" 2>&1)
 is "always-allow-relaying for 0/0: exit status" $? 1

@@ -60,7 +60,7 @@ static const struct {
 	const char *blamed, *safe;
 } of_all[] = {
 	{ "a.example, b.example", "127.0.0.1", NULL, NULL },
-	{ "a.example, localhost, !com, *", "", NULL, NULL },
+	{ "a.example, localhost, intranet, !com, *", "", NULL, NULL },
 	{ "a.example static:ALL b.example", "", "relay_domains", "a.example, b.example" },
 	{ "a.example, com", "", "relay_domains", "a.example" },
 	{ "inline:{stranger.invalid=OK}", "", "relay_domains", "" },
