@@ -74,6 +74,12 @@ dkim_record_read(struct slice text, struct dkim_record *out, struct err *e)
 	if (rest.len > 0 && rest.p[0] == '"')
 		return err_set(
 		    e, "it has quotes in it: they belong to the zone file, not to the value");
+	/* No tag's value has one, but for notes; some name servers' files want "\;". */
+	for (struct slice at = rest; at.len > 1; at = slice_skip(at, 1))
+		if (at.p[0] == '\\' && at.p[1] == ';')
+			return err_set(e, "it has backslashes before its semicolons: they belong "
+			                  "to the zone file, not "
+					  "to the value");
 	while (rest.len > 0) {
 		struct slice spec = slice_trim(slice_cut(&rest, ';'));
 

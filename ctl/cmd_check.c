@@ -20,6 +20,7 @@
 #include "common/dkim.h"
 #include "common/token.h"
 #include "common/xalloc.h"
+#include "ctl/certificate.h"
 #include "ctl/ctl.h"
 #include "ctl/relay.h"
 
@@ -136,12 +137,15 @@ check_certificate(struct check *c)
 {
 	const char *path = c->conf->tls_certificate;
 	struct stat st;
+	struct err e;
 
 	check_file(c, "smtp-server-tls-certificate", path, "the MTA");
 	if (path != NULL && stat(path, &st) == 0 && (st.st_mode & (S_IROTH | S_IWOTH)) != 0)
 		warning(c, "%s: smtp-server-tls-certificate: %s: others may %s it (mode %04o)",
 		    c->conf->file, path, st.st_mode & S_IWOTH ? "write" : "read",
 		    (unsigned)st.st_mode & 07777);
+	if (certificate_check(c->conf, &e) < 0)
+		warning(c, "%s: smtp-server-tls-certificate: %s", c->conf->file, e.text);
 }
 
 /* Keys in `dir`, or -1 if it can't be read; errno says why. *unreadable: those that we may not

@@ -19,6 +19,7 @@
 #include "common/signing.h"
 #include "common/token.h"
 #include "ctl/as_user.h"
+#include "ctl/certificate.h"
 #include "ctl/ctl.h"
 #include "ctl/ingest_probe.h"
 #include "ctl/mta_check.h"
@@ -226,6 +227,34 @@ check_keys(struct doctor *d)
 }
 
 static void
+check_certificate(struct doctor *d)
+{
+	const char *file = d->conf->tls_certificate;
+	const char *host =
+	    d->conf->host_names.n > 0 ? d->conf->host_names.v[0] : "mail.example.com";
+	struct buf remedy;
+	struct err e;
+
+	if (file == NULL) {
+		unknown("TLS", "no smtp-server-tls-certificate: nobody gets STARTTLS");
+		return;
+	}
+	if (access(file, R_OK) == 0 && certificate_check(d->conf, &e) == 0) {
+		good("TLS", "%s", file);
+		return;
+	}
+	if (access(file, R_OK) < 0)
+		err_text(&e, errno, "%s", file);
+	buf_init(&remedy, BUF_NO_LIMIT);
+	buf_printf(&remedy,
+	    "(umask 077; openssl req -x509 -newkey rsa:2048 -nodes -days 365 -subj /CN=%s -keyout "
+	    "%s.key -out %s.crt && cat %s.key %s.crt >%s)",
+	    host, file, file, file, file, file);
+	problem(d, "TLS", buf_str(&remedy), "%s", e.text);
+	buf_free(&remedy);
+}
+
+static void
 check_tracking(struct doctor *d)
 {
 	const char *base = conf_tracking_base(d->conf);
@@ -364,8 +393,8 @@ check_events(struct doctor *d)
 }
 
 static void (*const checks[])(struct doctor *d) = { check_configuration, check_socket, check_mta,
-	check_keys, check_spool, check_events, check_tracking, check_log, check_ingest,
-	check_clock };
+	check_keys, check_certificate, check_spool, check_events, check_tracking, check_log,
+	check_ingest, check_clock };
 
 int
 cmd_doctor(int argc, char **argv)

@@ -9,10 +9,10 @@
 
 #include "common/conf.h"
 #include "common/dkim_record.h"
+#include "common/dns_txt.h"
 #include "common/xalloc.h"
 #include "ctl/ctl.h"
 #include "ctl/dkim_probe.h"
-#include "common/dns_txt.h"
 
 struct request {
 	const char *conf_file;
@@ -77,6 +77,25 @@ judge(const struct dkim_key *k, const char *selector, const char *domain, const 
 	return dkim_probe(k, selector, domain, text, e);
 }
 
+/* A zone file adds the zone to every name without a dot at its end. */
+static void
+look_below(struct request *r, const char *name, const char *domain)
+{
+	struct dns_txt txt = { 0 };
+	struct buf twice;
+	struct err e;
+
+	buf_init(&twice, BUF_NO_LIMIT);
+	buf_printf(&twice, "%s.%s", name, domain);
+	if (dns_txt_get(&r->dns, buf_str(&twice), &txt, &e) > 0)
+		printf("      but there is a TXT record at %s: in the zone file the name has no "
+		       "dot at "
+		       "its end\n",
+		    buf_str(&twice));
+	dns_txt_free(&txt);
+	buf_free(&twice);
+}
+
 static void
 test_key(struct request *r, const char *selector, const char *domain, const char *path)
 {
@@ -102,6 +121,8 @@ test_key(struct request *r, const char *selector, const char *domain, const char
 		print_good(k, buf_str(&name), path, testing);
 	} else {
 		print_bad(k, buf_str(&name), path, found >= 0, e.text);
+		if (found == 0)
+			look_below(r, buf_str(&name), domain);
 		r->failed++;
 	}
 	dns_txt_free(&txt);

@@ -254,7 +254,7 @@ END
 run check -c "$D/tls.conf"
 is "a certificate that is not there" "$rc $err" "0 warning: $D/tls.conf: smtp-server-tls-certificate:\
  $D/cert.pem: No such file or directory; the MTA needs it"
-echo x >"$D/cert.pem"
+it_certificate "$D/cert.pem" mail.example.com
 chmod 644 "$D/cert.pem"
 run check -c "$D/tls.conf"
 is "a certificate that others may read" "$rc $err" "0 warning: $D/tls.conf: smtp-server-tls-certificate:\
@@ -262,6 +262,27 @@ is "a certificate that others may read" "$rc $err" "0 warning: $D/tls.conf: smtp
 chmod 600 "$D/cert.pem"
 run check -c "$D/tls.conf"
 is "a certificate" "$rc $err" "0 "
+cert_says() { # cert_says TEXT WANTED: with what is now in cert.pem
+	run check -c "$D/tls.conf"
+	is "$1" "$rc $err" "0 warning: $D/tls.conf: smtp-server-tls-certificate: $D/cert.pem: $2"
+}
+cp "$D/cert.pem" "$D/cert.good"
+it_certificate "$D/cert2.pem" mail.example.com
+chmod 600 "$D/cert.pem"
+{ sed '/BEGIN CERT/,$d' "$D/cert2.pem"; sed -n '/BEGIN CERT/,$p' "$D/cert.good"; } >"$D/cert.pem"
+cert_says "another certificate's key" "the private key is not the certificate's"
+sed -n '/BEGIN CERT/,$p' "$D/cert.good" >"$D/cert.pem"
+cert_says "no key" "there is no private key in it (PEM), or it has another password"
+echo x >"$D/cert.pem"
+cert_says "no certificate" "there is no certificate in it (PEM)"
+cp "$D/cert.good" "$D/cert.pem"
+echo "host-name other.example.com" >>"$D/tls.conf"
+cert_says "another's certificate" "the certificate is not for host-name other.example.com"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 5 -subj /CN=other.example.com \
+	-keyout "$D/soon.key" -out "$D/soon.crt" 2>/dev/null
+cat "$D/soon.key" "$D/soon.crt" >"$D/cert.pem"
+run check -c "$D/tls.conf"
+has "one that ends soon" "$err" "the certificate expires soon: "
 
 # ---- check -v, and back ----
 

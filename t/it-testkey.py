@@ -144,6 +144,10 @@ def main():
     ok(good in r.stdout and "one._domainkey.example.com. IN TXT (" in r.stdout, "what to publish is shown, twice", r.stdout)
     ok(all(len(x.strip().strip(" )")) <= 257 for x in r.stdout.splitlines() if x.startswith('\t"')),
        "in strings that DNS can hold", r.stdout)
+    records[rsa_name + ".example.com"] = [strings_of(good)]
+    row("published below itself", rsa_name, rsa, NXDOMAIN, 1,
+        "there is a TXT record at one._domainkey.example.com.example.com: in the zone file the name has no dot at its end")
+    del records[rsa_name + ".example.com"]
     row("a name without TXT", rsa_name, rsa, [], 1, "it has no TXT record")
     r = row("SERVFAIL", rsa_name, rsa, SERVFAIL, 1, "no answer from the resolver, or it failed")
     ok(r.stdout.startswith("????") and good not in r.stdout, "then nothing is known, and nothing to publish shown", r.stdout)

@@ -23,6 +23,7 @@ static const struct {
 	{ "hello world", "\"hello world\" is no tag" },
 	{ "v=DKIM1; p=AAAA; p=BBBB", "p= is there twice" },
 	{ "\"v=DKIM1; p=AAAA\"", "it has quotes in it" },
+	{ "v=DKIM1\\; p=AAAA", "it has backslashes before its semicolons" },
 };
 
 static void
