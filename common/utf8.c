@@ -51,17 +51,29 @@ utf8_next(struct slice s)
 	return 0;
 }
 
+/* From `at` on, past what is ASCII, eight bytes at a time as long as there are so many. */
+static size_t
+skip_ascii(struct slice s, size_t at)
+{
+	uint64_t word;
+
+	for (; s.len - at >= sizeof(word); at += sizeof(word)) {
+		memcpy(&word, s.p + at, sizeof(word));
+		if ((word & 0x8080808080808080) != 0)
+			break;
+	}
+	while (at < s.len && (unsigned char)s.p[at] < 0x80)
+		at++;
+	return at;
+}
+
 /* Bytes at the start of `s` that are well-formed characters. */
 static size_t
 valid_run(struct slice s)
 {
 	size_t at = 0, n;
 
-	while (at < s.len) {
-		if ((unsigned char)s.p[at] < 0x80) {
-			at++;
-			continue;
-		}
+	while ((at = skip_ascii(s, at)) < s.len) {
 		n = utf8_next(slice_skip(s, at));
 		if (n == 0)
 			break;

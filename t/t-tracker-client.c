@@ -142,10 +142,31 @@ limits(void)
 	buf_free(&text);
 }
 
+/* Every number of an IPv4 address is written as inet_ntop() writes it. */
+static void
+texts(void)
+{
+	static const struct client_proxies none = { 0, NULL };
+	unsigned wrong = 0;
+
+	for (uint32_t i = 0; i < 256 * 4; i++) {
+		struct sockaddr_in in = { .sin_family = AF_INET,
+			.sin_addr.s_addr = htonl((i / 4) << (8 * (i % 4)) | 0x01000a00) };
+		char want[INET_ADDRSTRLEN];
+		struct client c;
+
+		inet_ntop(AF_INET, &in.sin_addr, want, sizeof(want));
+		client_find(&none, (const struct sockaddr *)&in, NULL, 0, &c);
+		wrong += strcmp(c.text, want) != 0;
+	}
+	ok(wrong == 0, "%u of 1024 addresses written otherwise than by inet_ntop()", wrong);
+}
+
 int
 main(void)
 {
 	parsing();
+	texts();
 	chains();
 	limits();
 	return tap_done();

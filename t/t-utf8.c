@@ -114,9 +114,26 @@ all_characters(void)
 	ok(wrong == 0 && good == 0x110000 - 0x800, "every code point: %zu are characters", good);
 }
 
+/* One bad byte is found wherever it stands, and never one behind the end. */
+static void
+places(void)
+{
+	char text[41];
+	unsigned wrong = 0;
+
+	for (size_t len = 0; len < sizeof(text); len++)
+		for (size_t bad = 0; bad < sizeof(text); bad++) {
+			memset(text, 'a', sizeof(text));
+			text[bad] = '\xff';
+			wrong += utf8_valid((struct slice){ text, len }) != (bad >= len);
+		}
+	ok(wrong == 0, "a bad byte at any place of texts of any length: %u wrong", wrong);
+}
+
 int
 main(void)
 {
+	places();
 	forms();
 	heads();
 	all_characters();

@@ -4,6 +4,25 @@
 
 static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
 
+/* inet_ntop() does it with sprintf(), which takes as long as all else that is done with an address.
+ */
+static void
+write_v4(const unsigned char addr[4], char *out)
+{
+	for (size_t i = 0; i < 4; i++) {
+		unsigned char n = addr[i];
+
+		if (i > 0)
+			*out++ = '.';
+		if (n >= 100)
+			*out++ = (char)('0' + n / 100);
+		if (n >= 10)
+			*out++ = (char)('0' + n / 10 % 10);
+		*out++ = (char)('0' + n % 10);
+	}
+	*out = '\0';
+}
+
 static void
 set_v4(struct client *c, const void *addr)
 {
@@ -11,7 +30,7 @@ set_v4(struct client *c, const void *addr)
 
 	in->sin_family = AF_INET;
 	memcpy(&in->sin_addr, addr, sizeof(in->sin_addr));
-	inet_ntop(AF_INET, addr, c->text, sizeof(c->text));
+	write_v4(addr, c->text);
 }
 
 static void

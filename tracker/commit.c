@@ -14,7 +14,7 @@
  * CPU as several requests; on a disk that syncs in no time each event would get one
  * of its own. Who comes alone does not wait.
  */
-#define APART_US 300
+#define APART_US 100
 
 struct commit_batch {
 	struct commit_batch *next;
