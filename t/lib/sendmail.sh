@@ -135,7 +135,8 @@ sendmail_submit() { # sendmail_submit NAME FROM RCPT...: the sendmail command, a
 define(\`RELAY_MAILER_ARGS', \`TCP \$h $sm_pickup')dnl\\
 define(\`MSP_QUEUE_DIR', \`$sm_msp/q')dnl\\
 define(\`confRUN_AS_USER', \`nobody')dnl\\
-define(\`confTRUSTED_USER', \`nobody')dnl" >"$sm_msp/submit.mc"
+define(\`confTRUSTED_USER', \`nobody')dnl\\
+define(\`confSERVICE_SWITCH_FILE', \`$D/$sm_name/etc/service.switch')dnl" >"$sm_msp/submit.mc"
 		m4 "$sm_msp/submit.mc" >"$sm_msp/submit.cf" 2>"$D/logs/$sm_name.submit"
 	fi
 	LD_PRELOAD=$sm_shim LD_LIBRARY_PATH=$sm_lib SYSLOG_FILE=$D/$sm_name/log \
