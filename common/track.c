@@ -287,6 +287,11 @@ track_part(const struct part *part, const struct track_options *o, bool pixels, 
 		report->part_why = "too-big";
 		return false;
 	}
+	if (m->encoding == TRANSFER_BASE64 && !transfer_base64_ends(m->body)) {
+		report->parts_passed++;
+		report->part_why = "base64";
+		return false;
+	}
 	buf_init(&plain, BUF_NO_LIMIT);
 	buf_init(&charset, 256);
 	patches_init(&p);

@@ -184,6 +184,16 @@ decode_base64(struct buf *out, struct slice in)
 }
 
 bool
+transfer_base64_ends(struct slice in)
+{
+	size_t at = slice_find(in, '=');
+
+	while (at < in.len && digit(in.p[at]) >= PAD)
+		at++;
+	return at == in.len;
+}
+
+bool
 transfer_decode(struct buf *out, struct slice in, enum transfer t)
 {
 	if (t == TRANSFER_QUOTED_PRINTABLE)

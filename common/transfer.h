@@ -41,6 +41,12 @@ size_t transfer_qp_unit(struct slice s);
 bool transfer_decode(struct buf *out, struct slice in, enum transfer t);
 
 /*
+ * Does base64 text end with its padding? Readers differ in what they make of digits behind
+ * it, so nobody can write such text anew and keep what it means.
+ */
+bool transfer_base64_ends(struct slice in);
+
+/*
  * Append `in` as quoted-printable: lines of at most 76 bytes, all of them printable
  * ASCII and blanks, soft line breaks with `eol`. Beyond what must be encoded: blanks
  * at the end of a line, "From " at its start, a '.' alone on it, and "--" at its

@@ -39,6 +39,8 @@ static const struct {
 } rows[] = {
 	{ "quoted-printable", HTML("quoted-printable"), LINKED_QP "\r\n", 0, 2, 2, NULL, 0 },
 	{ "base64", HTML("base64"), LINKED_B64 "\r\n", 0, 2, 2, NULL, 0 },
+	{ "base64, and something behind its padding", HTML("base64"), LINKED_B64 "\r\nPHA+\r\n", 0, 0, 0, NULL, 1 },
+	{ "base64, padding and junk", HTML("base64"), LINKED_B64 "=\r\n--\r\n.!\r\n", 0, 2, 2, NULL, 0 },
 	{ "7bit", HTML("7bit"), LINKED "\r\n", 0, 2, 2, NULL, 0 },
 	{ "8bit", HTML("8bit"), "<p>gr\303\274\303\237e</p>" LINKED "\r\n", 0, 2, 2, NULL, 0 },
 	{ "no line end at the end", HTML("quoted-printable"), LINKED_QP, 0, 2, 2, NULL, 0 },
