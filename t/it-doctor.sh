@@ -107,10 +107,37 @@ has "sendmail: the remedy includes it" "$(cat "$mail/sendmail.mc")" "include(\`$
 MAILER_DEFINITIONS"
 sendmail_ill "no sendmail.cf" "$mail/sendmail.cf is older than signalpost.m4, or without the milter
 	make -C $mail && systemctl restart sendmail"
-printf 'O x\nXsignalpost, S=local:/x, F=T\n' >"$mail/sendmail.cf"
+printf 'O x\nO InputMailFilters=other,signalpost\nXsignalpost, S=local:/x, F=T\n' >"$mail/sendmail.cf"
 out=$("$signalpost" doctor --sendmail "$mail" -c "$conf" 2>&1)
 is "sendmail: all is well: exit status" $? 0
 has "sendmail: all is well" "$out" "ok: MTA: sendmail in $mail"
+mends() { # the remedy, as far as it is not sendmail's own make
+	remedy=$(printf '%s\n' "$out" | sed -n 's/^	\(sed .*\) && make.*/\1/p')
+	sh -c "$remedy"
+}
+sed -i 's/=other,signalpost/=signalpost,other/' "$mail/sendmail.cf"
+sendmail_ill "a milter behind ours" "sendmail.mc: a milter comes after signalpost"
+sed -i 's/=signalpost,other/=other/' "$mail/sendmail.cf"
+sendmail_ill "ours is not asked" "sendmail.mc: the milter is not among confINPUT_MAIL_FILTERS"
+sed -i 's/=other/=signalpost/' "$mail/sendmail.cf"
+sed -i 's/^include/dnl &/' "$mail/sendmail.mc"
+sendmail_ill "the include is a comment" "sendmail.mc: signalpost.m4 is not included, or below"
+mends
+printf 'MASQUERADE_AS(`x.example'"'"')dnl\n' >>"$mail/sendmail.mc"
+sendmail_ill "another From" "sendmail.mc: MASQUERADE_AS or genericstable changes From after it was signed"
+mends
+out=$("$signalpost" doctor --sendmail "$mail" -c "$conf" 2>&1)
+is "sendmail: the remedies mend it" $? 0
+sed 's/^relay-domain .*/&\n<source {pickup}>\nalways-allow-relaying yes\n<\/source>/' "$conf" >"$D/pickup.conf"
+"$signalpost" mta-config sendmail -c "$D/pickup.conf" >"$mail/signalpost.m4" 2>"$D/logs/mc"
+touch "$mail/sendmail.cf"
+echo 'FEATURE(`msp'"', "'`[127.0.0.1]'"')dnl" >"$mail/submit.mc"
+out=$("$signalpost" doctor --sendmail "$mail" -c "$D/pickup.conf" 2>&1)
+has "sendmail: mail of this host" "$out" "submit.mc: what programs on this host send comes as a stranger's"
+mends
+out=$("$signalpost" doctor --sendmail "$mail" -c "$D/pickup.conf" 2>&1)
+is "sendmail: the remedy mends it" $? 0
+"$signalpost" mta-config sendmail -c "$conf" >"$mail/signalpost.m4" 2>"$D/logs/mc"
 touch -t 200001010000 "$mail/sendmail.cf"
 sendmail_ill "made before" "$mail/sendmail.cf is older"
 sed -i 's/^relay-domain .*/&\nrelay-domain other.example/' "$conf"
