@@ -17,6 +17,7 @@ void
 outcome_init(struct outcome *o, struct index *ix, const struct classifier *rules)
 {
 	*o = (struct outcome){ .ix = ix, .rules = rules, .only = INDEX_FIRST };
+	o->writer = event_writer_new();
 	buf_init(&o->lines, BUF_NO_LIMIT);
 	buf_init(&o->raw, 64 * 1024);
 	buf_init(&o->reason, 128 * 1024);
@@ -31,6 +32,7 @@ outcome_init(struct outcome *o, struct index *ix, const struct classifier *rules
 void
 outcome_free(struct outcome *o)
 {
+	event_writer_free(o->writer);
 	buf_free(&o->lines);
 	buf_free(&o->raw);
 	buf_free(&o->reason);
@@ -76,9 +78,9 @@ end_event(struct outcome *o, struct event *ev, const struct maillog_line *m, str
 	buf_add(&o->what, m->text);
 	ev->event_id = event_id_for(ev->type, ev->message_id, buf_slice(&o->what));
 	/* A reception event that just fitted may not with a reply: its metadata goes first. */
-	if (event_json(ev, &o->lines, NULL) < 0) {
+	if (event_write(o->writer, ev, &o->lines, NULL) < 0) {
 		ev->rcpt_meta = ev->rcpt_tags = (struct slice){ 0 };
-		if (event_json(ev, &o->lines, e) < 0) {
+		if (event_write(o->writer, ev, &o->lines, e) < 0) {
 			o->counts.unwritable++;
 			return 0;
 		}

@@ -57,6 +57,7 @@ struct outcome {
 	struct buf lines; /* events as NDJSON, to be appended to the spool and cleared */
 	unsigned n_lines; /* how many */
 	struct outcome_counts counts;
+	struct event_writer *writer;
 	struct buf raw, reason, what;    /* of the event in hand */
 	uint64_t starts[OUTCOME_STARTS]; /* hashes of queue ids that began just now */
 	/*
