@@ -11,12 +11,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/timex.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "common/conf.h"
+#include "common/ledger.h"
 #include "common/signing.h"
+#include "common/spool.h"
 #include "common/token.h"
 #include "ctl/as_user.h"
 #include "ctl/certificate.h"
@@ -29,6 +32,7 @@
 
 #define POSTFIX_DIR   "/etc/postfix"
 #define UPLOADER_USER "signalpost-uploader" /* as the unit has it */
+#define TRACKER_USER  "signalpost-tracker"
 #define CLOCK_MAX_S   60 /* off; events are joined by time, and tokens have dates */
 
 struct doctor {
@@ -107,6 +111,32 @@ check_access(struct doctor *d, const char *what, const char *user, const char *p
 			    as_user_group(user), path, (mode & X_OK) != 0 ? "x" : "", path);
 		problem(d, what, remedy, "%s: %s, for %s", path, strerror(why), who);
 	}
+}
+
+/* The unit's; without it the uploader becomes the milter's user. */
+static const char *
+uploader_user(const struct doctor *d)
+{
+	return getpwnam(UPLOADER_USER) != NULL ? UPLOADER_USER : d->conf->milter.user;
+}
+
+/* What several daemons write to, as members of one group. Nothing is said of what is good. */
+static void
+check_shared(struct doctor *d, const char *what, const char *user, const char *path)
+{
+	struct stat st;
+	char remedy[9000];
+	int why;
+
+	if (stat(path, &st) < 0)
+		return; /* it is made when it is needed */
+	why = as_user_access(user, path, R_OK | W_OK | (S_ISDIR(st.st_mode) ? X_OK : 0));
+	if (why <= 0)
+		return;
+	snprintf(remedy, sizeof(remedy), "chgrp %s %s && chmod %s %s",
+	    as_user_group(d->conf->milter.user), path, S_ISDIR(st.st_mode) ? "g+rwxs" : "g+rw",
+	    path);
+	problem(d, what, remedy, "%s: %s, for %s", path, strerror(why), user);
 }
 
 /* ---- what is looked at ---- */
@@ -366,8 +396,31 @@ check_clock(struct doctor *d)
 static void
 check_spool(struct doctor *d)
 {
-	check_access(
-	    d, "spool", d->conf->milter.user, d->conf->spool.directory, R_OK | W_OK | X_OK);
+	static const char *const parts[] = { "events", "events/open", "inbound", "inbound/onward",
+		"rejected", SPOOL_UPLOADER_LOCK, LEDGER_NAME };
+	const char *dir = d->conf->spool.directory;
+	char path[4200];
+
+	check_access(d, "spool", d->conf->milter.user, dir, R_OK | W_OK | X_OK);
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		snprintf(path, sizeof(path), "%.4000s/%s", dir, parts[i]);
+		check_shared(d, "spool", d->conf->milter.user, path);
+		check_shared(d, "spool", uploader_user(d), path);
+	}
+	if (d->conf->signals.engagement_tracking != CONF_TRACKING_OFF &&
+	    getpwnam(TRACKER_USER) != NULL) {
+		snprintf(path, sizeof(path), "%.4000s/events/open", dir);
+		check_shared(d, "spool", TRACKER_USER, path);
+	}
+	for (size_t i = 0; i < d->conf->n_sinks; i++)
+		if (d->conf->sinks[i].directory != NULL &&
+		    access(d->conf->sinks[i].directory, F_OK) == 0)
+			check_access(d, "archive", uploader_user(d), d->conf->sinks[i].directory,
+			    R_OK | W_OK | X_OK);
+	if (d->conf->log_file != NULL) {
+		check_shared(d, "log-file", d->conf->milter.user, d->conf->log_file);
+		check_shared(d, "log-file", uploader_user(d), d->conf->log_file);
+	}
 }
 
 /* The uploader, the ledger, the sinks, the room: what `signalpost status` calls a problem. */

@@ -87,6 +87,20 @@ out=$("$signalpost" doctor --postfix "$etc" -c "$D/nobody.conf" 2>&1)
 has "a DKIM key of another user" "$out" "problem: DKIM key: $D/key.pem: Permission denied, for nobody
 	chown nobody $D/key.pem"
 
+mkdir -p "$D/spool/rejected"
+chmod 755 "$D" "$D/spool"
+chown nobody "$D/spool" "$D/spool"/*
+chown -R root:root "$D/spool/events"
+chmod 755 "$D/spool/events"
+out=$("$signalpost" doctor --postfix "$etc" -c "$D/nobody.conf" 2>&1)
+has "a folder of the spool" "$out" "problem: spool: $D/spool/events: Permission denied, for nobody
+	chgrp $(id -gn nobody) $D/spool/events && chmod g+rwxs $D/spool/events"
+remedies=$(printf '%s\n' "$out" | sed -n 's/^	\(chgrp .*spool.*\)/\1/p')
+sh -e -c "$remedies"
+out=$("$signalpost" doctor --postfix "$etc" -c "$D/nobody.conf" 2>&1)
+hasnt "the remedies mend it" "$out" "problem: spool"
+chown -R root:root "$D/spool"
+
 # ---- sendmail: its configuration, and its way to the socket ----
 
 mail=$D/mail
