@@ -38,8 +38,8 @@ is_web(struct slice url)
 	return scheme > 0;
 }
 
-static bool
-is_sublink(struct slice s)
+bool
+link_is_sublink(struct slice s)
 {
 	static const char other[] = "-_";
 
@@ -85,7 +85,7 @@ check(const struct link *l, struct err *e)
 		return err_set(e, "link name longer than %d bytes", LINK_NAME_MAX);
 	if (!click && (l->name.len > 0 || l->url.len > 0 || l->sublink.len > 0))
 		return err_set(e, "an open has no name, target or sublink");
-	if (l->sublink.len > 0 && !is_sublink(l->sublink))
+	if (l->sublink.len > 0 && !link_is_sublink(l->sublink))
 		return err_set(e, "sublink: expected at most %d letters, digits, '-' or '_'",
 		    LINK_SUBLINK_MAX);
 	if (!click)
@@ -218,7 +218,7 @@ split(struct slice path, struct slice *route, struct slice *token)
 	if (slice_find(*token, '/') == token->len)
 		return false;
 	*route = slice_cut(token, '/');
-	return is_sublink(*route) && token->len > 0;
+	return link_is_sublink(*route) && token->len > 0;
 }
 
 bool

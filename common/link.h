@@ -32,6 +32,9 @@ struct link {                      /* slices are borrowed */
 	struct slice sublink; /* of clicks, only for making; empty: the kind's letter */
 };
 
+/* May this stand in the place of a click's letter? 1 to LINK_SUBLINK_MAX of what is said above. */
+bool link_is_sublink(struct slice s);
+
 /*
  * Append the tracked URL. `base` is like "https://track.example.com", without a
  * slash at its end. The result holds only letters, digits and "-_./:", so it needs

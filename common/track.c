@@ -102,6 +102,14 @@ is_ours(void *arg, struct slice url)
 	return link_is_ours(o->ring, o->base, url);
 }
 
+/* A word that can't stand in a URL's path must not keep the link from being tracked. */
+static struct slice
+usable_sublink(struct slice s)
+{
+	s = slice_trim(s);
+	return link_is_sublink(s) ? s : (struct slice){ NULL, 0 };
+}
+
 static void
 patch_link(const struct track_options *o, const struct html_edit *edit, struct patches *p,
     struct track_report *report)
@@ -111,7 +119,7 @@ patch_link(const struct track_options *o, const struct html_edit *edit, struct p
 
 	l.url = edit->target;
 	l.name = edit->name;
-	l.sublink = edit->sublink;
+	l.sublink = usable_sublink(edit->sublink);
 	buf_addc(&p->text, '"');
 	if (!put_link(o, &l, &p->text)) {
 		p->text.len = at;
@@ -195,7 +203,7 @@ text_patches(const struct track_options *o, struct slice text, struct patches *p
 		size_t at = (size_t)(t.url.p - text.p), text_at = p->text.len;
 
 		l.url = t.url;
-		l.sublink = t.sublink;
+		l.sublink = usable_sublink(t.sublink);
 		if (o->links && !t.untracked && !is_ours((void *)(uintptr_t)o, t.url) &&
 		    put_link(o, &l, &p->text)) {
 			add_patch(p, at, t.url.len + t.marks.len, text_at);

@@ -244,6 +244,13 @@ attributes(void)
 		strstr(buf_str(&out), "\"http://x.example/\"") != NULL,
 	    "data-msys-clicktrack=\"0\": %s", buf_str(&out));
 	buf_clear(&out);
+	track_html(SLICE_LIT("<a href=http://x.example/ data-msys-sublink='a/b'>x</a><a href=http://y.example/ "
+			     "data-msys-sublink=' p '>y</a><a href=http://z.example/ data-msys-sublink>z</a>"),
+	    SLICE_LIT("utf-8"), &opt, &out, &report);
+	ok(report.links == 3 && strstr(buf_str(&out), "href=\"" BASE "/c/") != NULL &&
+		strstr(buf_str(&out), "href=\"" BASE "/p/") != NULL,
+	    "a sublink that can't be one keeps no link out: %s", buf_str(&out));
+	buf_clear(&out);
 	track_html(SLICE_LIT("<a href=http://x.example/?a&amp;b data-msys-linkname='Sale' data-msys-unsubscribe=1 "
 			     "data-msys-sublink=app>x</a>"),
 	    SLICE_LIT("utf-8"), &opt, &out, &report);
