@@ -118,6 +118,8 @@ static const struct {
 	{ "deferred", MAILLOG_DEFERRED },
 	{ "bounced", MAILLOG_BOUNCED },
 	{ "SOFTBOUNCE", MAILLOG_DEFERRED },
+	{ "deliverable", MAILLOG_SENT }, /* "sendmail -bv" only asks: nothing is delivered */
+	{ "undeliverable", MAILLOG_SENT },
 };
 
 /* "sent (250 2.0.0 Ok)": the closing parenthesis is the line's last byte, if the line is whole. */
@@ -131,6 +133,10 @@ set_status(struct maillog_line *m, struct slice v)
 		if (!slice_eq(word, slice_str(postfix_status[i].word)))
 			continue;
 		m->status = postfix_status[i].status;
+		if (slice_endsi(word, SLICE_LIT("deliverable"))) {
+			m->via = MAILLOG_NOWHERE;
+			m->method = NULL;
+		}
 		if (reply.len > 0 && reply.p[0] == '(') {
 			reply = slice_skip(reply, 1);
 			if (reply.len > 0 && reply.p[reply.len - 1] == ')')

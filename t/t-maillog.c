@@ -53,7 +53,7 @@ static const struct {
 	{ PF("smtp[1]: connect to 127.0.0.1[127.0.0.1]:2699: Connection refused"), MAILLOG_OTHER,
 	    "" },
 	{ PF("smtp[1]: 0F0A2A7E926: to=<a@b>, relay=none"), MAILLOG_OTHER, "0F0A2A7E926" },
-	{ PF("smtp[1]: 0F0A2A7E926: to=<a@b>, relay=none, status=undeliverable (x)"), MAILLOG_OTHER,
+	{ PF("smtp[1]: 0F0A2A7E926: to=<a@b>, relay=none, status=undelivered (x)"), MAILLOG_OTHER,
 	    "0F0A2A7E926" },
 	{ PF("verify[1]: cache"), MAILLOG_OTHER, "" },
 	{ "Nov 22 06:25:58 relay other/thing[1]: 0F0A2A7E926: removed", MAILLOG_OTHER, "" },
@@ -227,6 +227,10 @@ static const struct {
 	     "delays=0/0/0/0, dsn=2.0.0, status=sent (250 2.0.0 saved)"),
 	    MAILLOG_SENT, MAILLOG_LOCAL, "joe@here", "", "here", "", "2.0.0", "250 2.0.0 saved",
 	    0 },
+	{ PF("smtp[1]: 0F0A2A7E926: to=<joe@x>, relay=mx.x[192.0.2.1]:25, delay=0, "
+	     "delays=0/0/0/0, dsn=5.1.1, status=undeliverable (host mx.x[192.0.2.1] said: 550 no)"),
+	    MAILLOG_SENT, MAILLOG_NOWHERE, "joe@x", "", "mx.x", "192.0.2.1", "5.1.1",
+	    "host mx.x[192.0.2.1] said: 550 no", 0 },
 	{ PF("discard[1]: 0F0A2A7E926: to=<joe@x>, relay=none, delay=0, delays=0/0/0/0, dsn=2.0.0, "
 	     "status=sent (x)"),
 	    MAILLOG_SENT, MAILLOG_DISCARD, "joe@x", "", "", "", "2.0.0", "x", 0 },

@@ -94,6 +94,12 @@ static const struct {
 		    "status=sent (x)"),
 		AT("59", EXPIRED) },
 	    { NULL } },
+	{ "sendmail -bv asks where it would go: no end, and none is waited for",
+	    { AT("58", TO("a@x") "dsn=2.0.0, status=deliverable (250 2.1.5 Ok)"),
+		AT("58", TO("b@x") "dsn=5.1.1, status=undeliverable (host mx.x[192.0.2.1] said: "
+	                           "550 no)"),
+		AT("59", EXPIRED) },
+	    { NULL } },
 	{ "refused on this host",
 	    { AT("58",
 		"error[1]: AAAA01: to=<a@x>, relay=none, delay=1, delays=0/0/0/0, dsn=5.4.6, "
