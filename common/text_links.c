@@ -91,6 +91,32 @@ without_punctuation(struct slice url, size_t scheme)
 	return url;
 }
 
+/* UTF-8 that no program takes for a part of a URL: quotes, dashes, CJK punctuation, wide forms. */
+static bool
+is_wide_punctuation(struct slice s)
+{
+	static const struct {
+		const char *from, *to;
+	} ranges[] = {
+		{ "\302\240", "\302\240" },         /* no-break space */
+		{ "\302\253", "\302\253" },         /* << */
+		{ "\302\273", "\302\273" },         /* >> */
+		{ "\342\200\200", "\342\200\257" }, /* spaces, dashes, quotes, ... */
+		{ "\343\200\200", "\343\200\237" }, /* ideographic space, comma, brackets */
+		{ "\357\274\201", "\357\274\217" }, /* wide ! to / */
+		{ "\357\274\232", "\357\274\240" }, /* wide : to @ */
+	};
+
+	for (size_t i = 0; i < COUNT(ranges); i++) {
+		size_t n = strlen(ranges[i].from);
+
+		if (s.len >= n && memcmp(s.p, ranges[i].from, n) >= 0 &&
+		    memcmp(s.p, ranges[i].to, n) <= 0)
+			return true;
+	}
+	return false;
+}
+
 /* A link at the start of `s`: fills *out and returns its length with marks, or 0. */
 static size_t
 read_link(struct slice s, struct text_link *out)
@@ -101,10 +127,13 @@ read_link(struct slice s, struct text_link *out)
 	*out = (struct text_link){ 0 };
 	if (scheme == 0)
 		return 0;
-	while (n < s.len && !ends_url(s.p[n]) && !(s.p[n] == '[' && read_mark(slice_skip(s, n), &name, &value) > 0))
+	while (n < s.len && !ends_url(s.p[n]) &&
+	       !(s.p[n] == '[' && read_mark(slice_skip(s, n), &name, &value) > 0))
 		n++;
 	out->url = slice_head(s, n);
 	read_marks(slice_skip(s, n), out);
+	out->goes_on = n < s.len && ((unsigned char)s.p[n] & 0x80) != 0 &&
+	               !is_wide_punctuation(slice_skip(s, n));
 	if (out->marks.len == 0)
 		out->url = without_punctuation(out->url, scheme);
 	return out->url.len > scheme ? out->url.len + out->marks.len : 0;

@@ -14,7 +14,8 @@ struct patches {
 	struct patch *v;
 	size_t n, room;
 	struct buf text;
-	size_t *text_at; /* where in `text` the text of each patch begins: `text` moves as it grows */
+	size_t
+	    *text_at; /* where in `text` the text of each patch begins: `text` moves as it grows */
 	size_t text_room;
 };
 
@@ -178,7 +179,8 @@ html_patches(const struct track_options *o, struct slice html, struct slice char
 			patch_link(o, edit, p, report);
 		} else if (edit->kind == HTML_EDIT_REMOVE) {
 			add_patch(p, edit->offset, edit->length, p->text.len);
-			note(o, "removed", NULL, slice_head(slice_skip(html, edit->offset), edit->length));
+			note(o, "removed", NULL,
+			    slice_head(slice_skip(html, edit->offset), edit->length));
 		} else {
 			patch_pixel(o, edit, p, report);
 		}
@@ -204,8 +206,8 @@ text_patches(const struct track_options *o, struct slice text, struct patches *p
 
 		l.url = t.url;
 		l.sublink = usable_sublink(t.sublink);
-		if (o->links && !t.untracked && !is_ours((void *)(uintptr_t)o, t.url) &&
-		    put_link(o, &l, &p->text)) {
+		if (o->links && !t.untracked && !t.goes_on &&
+		    !is_ours((void *)(uintptr_t)o, t.url) && put_link(o, &l, &p->text)) {
 			add_patch(p, at, t.url.len + t.marks.len, text_at);
 			report->links++;
 			note(o, "wrapped", NULL, t.url);
@@ -213,7 +215,11 @@ text_patches(const struct track_options *o, struct slice text, struct patches *p
 			p->text.len = text_at;
 			if (t.marks.len > 0)
 				add_patch(p, at + t.url.len, t.marks.len, text_at);
-			note(o, "left", t.untracked ? "data-msys-clicktrack" : "off, or wrapped already", t.url);
+			note(o, "left",
+			    t.untracked ? "data-msys-clicktrack"
+			    : t.goes_on ? "8-bit letters behind it"
+					: "off, or wrapped already",
+			    t.url);
 		}
 	}
 	settle(p);
@@ -306,7 +312,8 @@ track_part(const struct part *part, const struct track_options *o, bool pixels, 
 	transfer_decode(&plain, m->body, m->encoding);
 	header_param(m->content_type, "charset", &charset);
 	if (part->is_html)
-		changed = html_patches(o, buf_slice(&plain), buf_slice(&charset), pixels, &p, report);
+		changed =
+		    html_patches(o, buf_slice(&plain), buf_slice(&charset), pixels, &p, report);
 	else
 		changed = text_patches(o, buf_slice(&plain), &p, report);
 	if (changed)
@@ -338,7 +345,8 @@ rebuild(struct message *m, const struct parts *parts, const struct track_options
     struct buf *out, struct track_report *report)
 {
 	struct slice body = buf_slice(&m->body);
-	const char *eol = body.len > 0 && memmem(body.p, body.len, "\r\n", 2) != NULL ? "\r\n" : "\n";
+	const char *eol =
+	    body.len > 0 && memmem(body.p, body.len, "\r\n", 2) != NULL ? "\r\n" : "\n";
 	const char *at = body.p;
 	bool pixels = o->pixels, any = false, root = false;
 
@@ -347,7 +355,8 @@ rebuild(struct message *m, const struct parts *parts, const struct track_options
 		struct buf changed;
 
 		buf_init(&changed, BUF_NO_LIMIT);
-		if (track_part(&parts->v[i], o, pixels && parts->v[i].is_html, eol, &changed, report)) {
+		if (track_part(
+			&parts->v[i], o, pixels && parts->v[i].is_html, eol, &changed, report)) {
 			any = true;
 			root = root || p->depth == 0;
 			if (p->depth > 0 && p->header.len > 0 && p->header.p >= at) {

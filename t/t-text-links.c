@@ -17,6 +17,8 @@ describe(struct slice text, struct buf *out)
 			buf_adds(out, " untracked");
 		if (l.unsubscribe)
 			buf_adds(out, " unsubscribe");
+		if (l.goes_on)
+			buf_adds(out, " goes-on");
 		if (l.sublink.len > 0)
 			buf_printf(out, " sublink=%.*s", SLICE_FMT(l.sublink));
 		buf_addc(out, ']');
@@ -42,7 +44,12 @@ main(void)
 		{ "http://", "" },
 		{ "http://.", "" },
 		{ "xhttp://x.example https://y.example", "[https://y.example]" },
-		{ "http://x.example\303\274ber", "[http://x.example]" },
+		{ "http://x.example\303\274ber", "[http://x.example goes-on]" },
+		{ "http://x.example/.\344", "[http://x.example/ goes-on]" },
+		{ "http://x.example/\303", "[http://x.example/ goes-on]" },
+		{ "http://x.example/\343\200\202 \342\200\234http://y.example/\342\200\235",
+		    "[http://x.example/][http://y.example/]" },
+		{ "http://x.example/\343\201\202", "[http://x.example/ goes-on]" },
 		{ "http://x.example/[[data-msys-clicktrack=\"0\"]] more", "[http://x.example/ marks=28 untracked]" },
 		{ "http://x.example/[[data-msys-clicktrack=\"1\"]]", "[http://x.example/ marks=28]" },
 		{ "http://x.example/.[[data-msys-unsubscribe=\"1\"]]", "[http://x.example/. marks=29 unsubscribe]" },
