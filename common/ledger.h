@@ -191,6 +191,9 @@ struct ledger_sums { /* of a sink */
 	uint64_t missing;   /* events in files that are not there, or have become shorter */
 	int64_t difference; /* made - (uploaded + waiting + purged + rejected + expired); 0: good */
 	int64_t oldest_s;   /* that waits; 0: nothing */
+	/* Of what was uploaded: batches that confirm-batches asks for; their segments stay. */
+	uint64_t unconfirmed_batches, unconfirmed;
+	int64_t unconfirmed_s; /* since when */
 };
 
 struct ledger_check {

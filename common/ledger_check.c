@@ -110,6 +110,29 @@ add_segments(
 	return rc;
 }
 
+/* Where nothing was ever to be confirmed there is no such table. */
+static void
+add_unconfirmed(struct ledger *l, struct ledger_check *c)
+{
+	sqlite3_stmt *st = NULL;
+
+	if (sqlite3_prepare_v2(l->db,
+		"SELECT sink, count(*), sum(events), min(sent) FROM batch GROUP BY sink", -1, &st,
+		NULL) != SQLITE_OK)
+		return;
+	while (sqlite3_step(st) == SQLITE_ROW)
+		for (size_t i = 0; i < c->n_sinks; i++) {
+			struct ledger_sums *k = &c->sinks[i];
+
+			if (k->counts.id != sqlite3_column_int64(st, 0))
+				continue;
+			k->unconfirmed_batches = (uint64_t)sqlite3_column_int64(st, 1);
+			k->unconfirmed = (uint64_t)sqlite3_column_int64(st, 2);
+			k->unconfirmed_s = sqlite3_column_int64(st, 3);
+		}
+	sqlite3_finalize(st);
+}
+
 /* What is in events/ and the ledger does not know. */
 static int
 add_uncounted(struct ledger *l, int events_fd, struct ledger_check *c, struct err *e)
@@ -183,6 +206,7 @@ look(struct ledger *l, int events_fd, struct ledger_check *c, struct missing *m,
 	if (add_sinks(l, c, e) == 0 && add_segments(l, events_fd, c, m, e) == 0 &&
 	    add_uncounted(l, events_fd, c, e) == 0)
 		rc = 0;
+	add_unconfirmed(l, c);
 	if (own)
 		ledger_rollback(l);
 	if (rc == 0)

@@ -81,6 +81,13 @@ print_sink(const struct ledger_sums *s, const struct status *st, FILE *out)
 		spool_view_print(out, slice_str(c->status));
 	}
 	fputs("\n", out);
+	if (s->unconfirmed_batches > 0) {
+		fprintf(out,
+		    "          uploaded, and not confirmed yet: %llu events in %llu batches",
+		    (unsigned long long)s->unconfirmed, (unsigned long long)s->unconfirmed_batches);
+		print_since(", oldest ", s->unconfirmed_s, st, out);
+		fputs("\n", out);
+	}
 	if (s->waiting > 0 && s->oldest_s > 0) {
 		print_since("          oldest event that waits: ", s->oldest_s, st, out);
 		fputs("\n", out);

@@ -33,6 +33,8 @@ sink(const struct ledger_sums *s)
 	json_out_count(o, "waiting", s->waiting);
 	add(o, "unaccounted", json_object_new_int64(s->difference));
 	json_out_time(o, "oldest_waiting", s->oldest_s * 1000);
+	json_out_count(o, "unconfirmed", s->unconfirmed);
+	json_out_count(o, "unconfirmed_batches", s->unconfirmed_batches);
 	json_out_count(o, "batches_sent", c->sent);
 	json_out_count(o, "batches_retried", c->retried);
 	json_out_count(o, "bytes_sent", c->bytes);

@@ -278,12 +278,22 @@ def t_again():
     e.close()
 
 
+def status(u, *how):
+    return subprocess.run([os.path.join(BUILD, "signalpost"), "status", "-c", u.conf, *how],
+                          capture_output=True, text=True).stdout
+
+
 def t_window():
     e = Endpoint()
     u = Uploader(e.url(), window="3s").start()
     u.put(line(1))
     ok(u.empty() and u.says("counts as uploaded, unconfirmed"), "no word in time: said", u.text())
     ok(u.counts()["uploaded"] == 1 and len(e.posts) == 1, "and uploaded it stays", u.counts())
+    u.stop()
+    u = Uploader(e.url(), window="60s").start()
+    u.put(line(3))
+    ok(wait(lambda: "uploaded, and not confirmed yet: 1 events in 1 batches" in status(u)),
+       "until then status says why its file is there", status(u))
     u.stop()
     e.close()
     e = Endpoint()
