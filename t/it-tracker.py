@@ -394,6 +394,29 @@ def test_garbage(directory):
 # ---- who asks ----
 
 
+def test_pipelined(directory):
+    """Requests that come together, while the ones before them wait for the disk."""
+    t = Tracker(directory, extra=" open-window 0\n").start()
+    links = t.links("c", n=100)
+    last = t.link("o")
+    data = b"".join(b"GET %s HTTP/1.1\r\nHost: x\r\n\r\n" % x.encode() for x in links)
+    out = t.raw(data + b"GET %s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n" % last.encode())
+    ok(
+        out.count(b"HTTP/1.1 302 ") == 100 and out.rpartition(b"HTTP/1.1 ")[2][:3] == b"200",
+        "100 clicks and an open in one piece: %d redirects, then the pixel" % out.count(b"HTTP/1.1 302 "),
+        out[-300:],
+    )
+    ok(len(t.lines()) == 101, "as many events")
+    s = socket.create_connection((t.host, t.port), 120 * SLOW)
+    for b in b"GET %s HTTP/1.0\r\nHost: x\r\n\r\n" % links[0].encode():
+        s.sendall(bytes([b]))
+    s.shutdown(socket.SHUT_WR)
+    out = s.recv(12)
+    s.close()
+    ok(out.endswith(b" 302"), "byte by byte, by one who sends no more", out)
+    t.stop()
+
+
 def test_clients(directory):
     extra = " trusted-proxy 127.0.0.1\n trusted-proxy 10/8\n"
     t = Tracker(directory, extra=extra + " open-window 0\n").start()
