@@ -60,6 +60,15 @@ report_class(const struct classifier *c, const struct report *r, const struct re
 		*out = other;
 		vague = false;
 	}
+	if (vague && rcpt->code >= 500 && r->n_rcpts == 1 && r->text.len > 0) {
+		/* At which command it was refused stands before the code. */
+		struct reply all = { .text = slice_head(r->text, TEXT_MAX) };
+
+		all.raw = all.text;
+		classify(c, &all, &other);
+		if (other.bounce_class == 50)
+			*out = other;
+	}
 	if (rcpt->action == DSN_DELAYED && out->bounce_class != 22 && out->bounce_class != 21)
 		set(out, 70, out->category, "action");
 	if (rcpt->action == DSN_FAILED && out->bounce_class == 70) {
