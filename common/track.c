@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 
+#include "common/charset.h"
 #include "common/header.h"
 #include "common/html_links.h"
 #include "common/mime.h"
@@ -111,26 +112,81 @@ usable_sublink(struct slice s)
 	return link_is_sublink(s) ? s : (struct slice){ NULL, 0 };
 }
 
+struct source { /* an HTML part, decoded */
+	struct slice html, charset;
+	struct charset_cache converters;
+};
+
+static size_t
+count_8bit(struct slice s)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < s.len; i++)
+		n += ((unsigned char)s.p[i] & 0x80) != 0;
+	return n;
+}
+
 static void
-patch_link(const struct track_options *o, const struct html_edit *edit, struct patches *p,
-    struct track_report *report)
+add_escaped(struct buf *out, struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (((unsigned char)s.p[i] & 0x80) != 0)
+			buf_printf(out, "%%%02X", (unsigned)(unsigned char)s.p[i]);
+		else
+			buf_addc(out, s.p[i]);
+}
+
+/*
+ * Append a target as a browser asks for it. What is written in another charset than UTF-8
+ * it sends as UTF-8, but the query in the charset of the page (URL Standard, "query state");
+ * in a redirect nobody knows of that charset. 8-bit characters that stand there as
+ * references are UTF-8 already; a target that has both is left as it is. False: it is good
+ * as it stands.
+ */
+static bool
+convert_target(struct source *src, const struct html_edit *edit, struct buf *out)
+{
+	struct slice fragment = edit->target, query, path, head;
+	struct slice written = { src->html.p + edit->offset, edit->length };
+	const struct charset *c = charset_find(src->charset);
+	size_t n = count_8bit(edit->target);
+
+	if (n == 0 || c == NULL || c->iconv_name == NULL || n != count_8bit(written))
+		return false;
+	head = slice_head(fragment, slice_find(fragment, '#'));
+	fragment = slice_skip(fragment, head.len);
+	path = slice_head(head, slice_find(head, '?'));
+	query = slice_skip(head, path.len);
+	charset_to_utf8(out, path, src->charset, &src->converters);
+	add_escaped(out, query);
+	charset_to_utf8(out, fragment, src->charset, &src->converters);
+	return !out->full;
+}
+
+static void
+patch_link(const struct track_options *o, struct source *src, const struct html_edit *edit,
+    struct patches *p, struct track_report *report)
 {
 	struct link l = link_of(o, edit->unsubscribe ? TOKEN_UNSUBSCRIBE : TOKEN_CLICK);
 	size_t at = p->text.len;
+	struct buf target;
 
-	l.url = edit->target;
+	buf_init(&target, 4 * LINK_URL_MAX);
+	l.url = convert_target(src, edit, &target) ? buf_slice(&target) : edit->target;
 	l.name = edit->name;
 	l.sublink = usable_sublink(edit->sublink);
 	buf_addc(&p->text, '"');
 	if (!put_link(o, &l, &p->text)) {
 		p->text.len = at;
-		note(o, "left", "no tracked URL can be made of it", edit->target);
-		return;
+		note(o, "left", "no tracked URL can be made of it", l.url);
+	} else {
+		buf_addc(&p->text, '"');
+		add_patch(p, edit->offset, edit->length, at);
+		report->links++;
+		note(o, "wrapped", NULL, l.url);
 	}
-	buf_addc(&p->text, '"');
-	add_patch(p, edit->offset, edit->length, at);
-	report->links++;
-	note(o, "wrapped", NULL, edit->target);
+	buf_free(&target);
 }
 
 static void
@@ -156,6 +212,7 @@ html_patches(const struct track_options *o, struct slice html, struct slice char
     struct patches *p, struct track_report *report)
 {
 	struct html_links_options opt = HTML_LINKS_DEFAULTS;
+	struct source src = { .html = html, .charset = charset };
 	struct html_edits edits;
 	enum html_links_result got;
 
@@ -176,7 +233,7 @@ html_patches(const struct track_options *o, struct slice html, struct slice char
 		const struct html_edit *edit = &edits.edit[i];
 
 		if (edit->kind == HTML_EDIT_LINK) {
-			patch_link(o, edit, p, report);
+			patch_link(o, &src, edit, p, report);
 		} else if (edit->kind == HTML_EDIT_REMOVE) {
 			add_patch(p, edit->offset, edit->length, p->text.len);
 			note(o, "removed", NULL,
@@ -188,6 +245,7 @@ html_patches(const struct track_options *o, struct slice html, struct slice char
 	for (size_t i = 0; i < edits.lefts; i++)
 		note(o, "left", html_left_name(edits.left[i].why), edits.left[i].target);
 	html_edits_free(&edits);
+	charset_cache_close(&src.converters);
 	settle(p);
 	return p->n > 0;
 }

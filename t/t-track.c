@@ -263,6 +263,50 @@ attributes(void)
 	buf_free(&store);
 }
 
+/* What Chromium asks for when it follows such links itself. */
+static void
+targets(void)
+{
+	static const struct {
+		const char *charset, *href, *want;
+	} links[] = {
+		{ "iso-8859-1", "http://x/caf\351?q=\351&r#\351", "http://x/caf\303\251?q=%E9&r#\303\251" },
+		{ "ISO-8859-15", "http://x/\244", "http://x/\342\202\254" },
+		{ "windows-1251", "https://x/?\356", "https://x/?%EE" },
+		{ "shift_jis", "http://x/\223\372#?\223", "http://x/\346\227\245#?\357\277\275" },
+		{ "iso-8859-1", "http://x/caf&eacute;", "http://x/caf\303\251" },
+		{ "iso-8859-1", "http://x/&eacute;\351", "http://x/\303\251\351" }, /* both: as it is */
+		{ "utf-8", "http://x/caf\303\251?q=\303\251", "http://x/caf\303\251?q=\303\251" },
+		{ "utf-8", "http://x/caf\351", "http://x/caf\351" },
+		{ "", "http://x/caf\351", "http://x/caf\351" },
+		{ "x-unknown", "http://x/caf\351", "http://x/caf\351" },
+		{ "iso-8859-1", "http://x/?a=%E9&amp;b", "http://x/?a=%E9&b" },
+	};
+
+	for (size_t i = 0; i < COUNT(links); i++) {
+		struct track_options opt = { .ring = ring, .base = BASE, .rcpt = SLICE_LIT("x@example.com"),
+			.links = true };
+		struct track_report report;
+		struct buf in, out, store;
+		struct link l = { 0 };
+		const char *at;
+
+		buf_init(&in, 1000);
+		buf_init(&out, 1 << 20);
+		buf_init(&store, 65536);
+		buf_printf(&in, "<a href=\"%s\">x</a>", links[i].href);
+		track_html(buf_slice(&in), slice_str(links[i].charset), &opt, &out, &report);
+		at = strstr(buf_str(&out), BASE);
+		ok(at != NULL &&
+			tracked(slice_skip(buf_slice(&out), (size_t)(at - out.p)), &l, &store) > 0 &&
+			slice_eq(l.url, slice_str(links[i].want)),
+		    "%s, %s: %.*s", links[i].charset, links[i].href, SLICE_FMT(l.url));
+		buf_free(&in);
+		buf_free(&out);
+		buf_free(&store);
+	}
+}
+
 int
 main(void)
 {
@@ -280,6 +324,7 @@ main(void)
 		run(i);
 	twice();
 	attributes();
+	targets();
 	token_ring_close(ring);
 	unlink(buf_str(&path));
 	rmdir(dir);
