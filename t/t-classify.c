@@ -205,7 +205,8 @@ made_replies(void)
 	static const char *const files[] = { "t/data/reports-made/replies-1",
 		"t/data/reports-made/replies-2", "t/data/reports-made/replies-3",
 		"t/data/reports-made/replies-4", "t/data/reports-made/replies-5",
-		"t/data/reports-made/replies-6", "t/data/reports-made/replies-7" };
+		"t/data/reports-made/replies-6", "t/data/reports-made/replies-7",
+		"t/data/reports-made/replies-8" };
 	struct classifier *c = classify_open(NULL, NULL);
 	struct err e = { .text = "" };
 
