@@ -188,7 +188,7 @@ bench_events(const char *dir, size_t n)
 	struct classifier *rules;
 	struct outcome o;
 	struct spool *sp;
-	struct index *ix;
+	struct index *ix = NULL;
 	struct buf log;
 	struct err e;
 	double start, took = 0, learning = 0;

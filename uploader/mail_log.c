@@ -25,6 +25,8 @@
 #define HORIZON_US   2000000
 #define OVERDUE_STEP 1000
 #define FORMLESS     200 /* lines of an unknown form in a row are no accident */
+#define OFF_CLOCK    5   /* nor are stamps of another time, if the lines are new */
+#define OFF_CLOCK_S  600
 
 struct source {
 	char *key; /* of its state in the index */
@@ -36,6 +38,8 @@ struct source {
 	bool at_end;          /* there was nothing more to read */
 	bool unsaved;         /* lines have been taken since its state was saved */
 	unsigned formless;    /* lines of no form that is known, one after the other */
+	int64_t seen_us;      /* when the line that waits was seen first */
+	unsigned off_clock; /* lines just written whose stamps are not of now, one after another */
 };
 
 struct mail_log {
@@ -298,11 +302,38 @@ next_line(struct mail_log *l, struct source *s, struct line *out, int *budget, s
 	return 0;
 }
 
+/*
+ * In another time zone than ours no line would fit its message: those of the past came before
+ * it. `live`: all that was there before had been read, so the line is new.
+ */
+static void
+compare_clocks(struct mail_log *l, struct source *s, int64_t at_us, bool live)
+{
+	int64_t ahead_s = (at_us - clock_wall_us()) / 1000000;
+	char text[300];
+
+	if (s->follow == NULL || (!live && ahead_s < OFF_CLOCK_S))
+		return;
+	if (ahead_s < OFF_CLOCK_S && ahead_s > -OFF_CLOCK_S) {
+		s->off_clock = 0;
+	} else if (++s->off_clock == OFF_CLOCK) {
+		snprintf(text, sizeof(text),
+		    "%.100s: new lines have stamps %lld minutes %s this host's clock and may fit "
+		    "no message: is `time-zone` in <mail-log> the log's, and TZ the MTA's?",
+		    follow_path(s->follow), (long long)(ahead_s < 0 ? -ahead_s : ahead_s) / 60,
+		    ahead_s < 0 ? "behind" : "ahead of");
+		tell(l, text);
+	}
+}
+
 /* May a line of that time be about a message that the index does not have yet? */
 static bool
 may_be_known_later(struct mail_log *l, struct source *s, int64_t at_us, int64_t now)
 {
-	if (learn_horizon_us(l->learn) > at_us + HORIZON_US)
+	if (s->waits_ms == 0)
+		s->seen_us = clock_wall_us();
+	/* It was written by then, whatever its stamp says. */
+	if (learn_horizon_us(l->learn) > (at_us < s->seen_us ? at_us : s->seen_us) + HORIZON_US)
 		return false;
 	if (s->waits_ms == 0 || now - s->waits_ms < learn_wait_ms(l->learn))
 		return true;
@@ -317,6 +348,7 @@ may_be_known_later(struct mail_log *l, struct source *s, int64_t at_us, int64_t 
 static int
 read_source(struct mail_log *l, struct source *s, int *budget, int64_t now, struct err *e)
 {
+	bool live = s->at_end;
 	struct line line;
 	int rc, taken = 0;
 
@@ -344,6 +376,7 @@ read_source(struct mail_log *l, struct source *s, int *budget, int64_t now, stru
 		if (rc < 0)
 			return -1;
 		s->waits_ms = 0;
+		compare_clocks(l, s, line.at_us, live);
 		s->last_line_us = line.at_us;
 		s->unsaved = true;
 		taken = 1;
