@@ -51,6 +51,9 @@ report_class(const struct classifier *c, const struct report *r, const struct re
 	/* 5.7.1 alone: refused, but the text may say what for. */
 	vague =
 	    is_vague(out->bounce_class) || (out->bounce_class == 50 && is_bare(rcpt->diagnostic));
+	/* The text speaks of the others too: it is asked only where a status says nothing. */
+	if (r->n_rcpts > 1 && rcpt->status.len > 0 && !slice_endsi(rcpt->status, SLICE_LIT(".0.0")))
+		vague = false;
 	for (size_t i = 0; i < COUNT(texts) && vague; i++) {
 		if (texts[i].len == 0)
 			continue;

@@ -570,6 +570,16 @@ from_reply(struct slice s, struct slice status, unsigned code)
 	return first_paragraph(rest);
 }
 
+static bool
+has_letters(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((ascii_is_alnum(s.p[i]) && !ascii_is_digit(s.p[i])) ||
+		    (unsigned char)s.p[i] >= 0x80)
+			return true;
+	return false;
+}
+
 /* Without the sender's signature, which a line of "--" begins. */
 static struct slice
 before_signature(struct slice s)
@@ -592,7 +602,8 @@ read_reason(struct slice s, struct report_text_rcpt *r)
 	r->status = dsn_find_status(s);
 	r->code = dsn_find_code(s);
 	r->reason = from_reply(s, r->status, r->code);
-	if (r->reason.len == 0)
+	/* qmail has it behind its words: "I couldn't find any host by that name. (#5.1.2)" */
+	if (r->reason.len == 0 || (r->code == 0 && !has_letters(r->reason)))
 		r->reason = first_paragraph(s);
 	r->reason = slice_head(r->reason, REASON_MAX);
 }
