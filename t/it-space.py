@@ -191,8 +191,9 @@ def test_wrong(top):
     u = Uploader(conf, log)
     wait(lambda: os.path.isdir(os.path.join(spool, "events/open")))
     segment(spool, 1)
-    said = 'takes nothing: HTTP 401 "no such key" (check api-key)'
-    ok(wait(lambda: {"sink %s %s" % (n, said) for n in ("more", "signals")} <= set(ledger(conf)[0]["problems"])),
+    said = 'takes nothing: HTTP 401 "no such key" (check api-key'
+    ok(wait(lambda: {"sink more %s, or the header that names the user)" % said, "sink signals %s)" % said}
+            <= set(ledger(conf)[0]["problems"])),
        "the wrong key is a problem at once", ledger(conf))
     ok(wait(lambda: "kept: sink more at 127.0.0.1:" in u.text() and "kept: 127.0.0.1:" in u.text()),
        "two sinks at one host: the log says which", u.text())

@@ -112,7 +112,8 @@ quoted(void)
 		{ "[{\"message\":\"" KEY KEY "\"},{\"message\":\"" KEY "\"}]",
 		    "[api-key][api-key]; [api-key]" },
 		{ "[{\"message\":\"0123" KEY "\"}]", "0123[api-key]" },
-		{ "[{\"message\":\"0123456789abcdef0123\",\"description\":\"456789abcdef01234567\"}]",
+		{ "[{\"message\":\"0123456789abcdef0123\",\"description\":\"456789abcdef01234567\"}"
+		  "]",
 		    "[api-key]: [api-key]" }, /* in parts */
 		{ "[{\"message\":\"89ABCDEF0123..., 0123456789a\"}]", "[api-key]..., 0123456789a" },
 	};
@@ -200,6 +201,18 @@ without_id(void)
 		ok(a.verdict == rows[i].verdict && (a.verdict != ANSWER_DONE || a.advice == NULL),
 		    "no id asked for: %ld %s", rows[i].status, rows[i].body);
 	}
+	answer_read(404,
+	    SLICE_LIT("Code: 60. DB::Exception: Table default.x doesn't exist.\r\n at " KEY),
+	    slice_str(KEY), false, &a);
+	ok(strcmp(a.quote, "Code: 60. DB::Exception: Table default.x doesn't exist.") == 0,
+	    "what it says in plain text is quoted: %s", a.quote);
+	answer_read(403, SLICE_LIT("user " KEY), slice_str(KEY), false, &a);
+	ok(strcmp(a.quote, "user [api-key]") == 0 && strstr(a.advice, "Incoming") == NULL,
+	    "without the key, and without SparkPost's rights: %s (%s)", a.quote, a.advice);
+	answer_read(502, SLICE_LIT("\n <html><title>x</title>"), slice_str(KEY), false, &a);
+	ok(a.quote[0] == '\0', "a page is not: %s", a.quote);
+	answer_read(503, SLICE_LIT("plain"), slice_str(KEY), true, &a);
+	ok(a.quote[0] == '\0', "nor anything of what is no ingest endpoint");
 }
 
 int

@@ -34,6 +34,16 @@ static const struct {
 	{ 422, 422, ANSWER_REFUSED, NULL },
 };
 
+/* Where those speak of SparkPost, and something else takes the POSTs. */
+static const struct {
+	long first, last;
+	const char *advice;
+} others[] = {
+	{ 401, 401, "check api-key, or the header that names the user" },
+	{ 403, 403, "check api-key, or the header that names the user, and what that user may do" },
+	{ 415, 415, "check url, format and compress" },
+};
+
 /* How much of the beginning of `text` is of the secret, in whatever case; 0: too little to matter.
  */
 static size_t
@@ -150,6 +160,18 @@ quote_errors(struct json_object *root, struct slice secret, struct answer *out)
 	buf_free(&b);
 }
 
+/* What is no JSON, and no page for people: ClickHouse says its errors in a line of text. */
+static void
+quote_text(struct slice body, struct slice secret, struct answer *out)
+{
+	struct slice text = slice_trim(body);
+
+	if (text.len == 0 || text.p[0] == '<')
+		return;
+	text = slice_trim(slice_head(text, slice_find(text, '\n')));
+	quote(out->quote, ANSWER_QUOTE_MAX, text, secret);
+}
+
 void
 answer_read(long status, struct slice body, struct slice secret, bool needs_id, struct answer *out)
 {
@@ -170,6 +192,11 @@ answer_read(long status, struct slice body, struct slice secret, bool needs_id, 
 		quote(out->id, ANSWER_ID_MAX, id, secret);
 	} else {
 		quote_errors(root, secret, out);
+		if (!needs_id && out->quote[0] == '\0')
+			quote_text(body, secret, out);
+		for (size_t i = 0; !needs_id && i < COUNT(others); i++)
+			if (status >= others[i].first && status <= others[i].last)
+				out->advice = others[i].advice;
 	}
 	json_object_put(root);
 }

@@ -119,9 +119,25 @@ sink_http_send(struct slot *t)
 	return true;
 }
 
+/* The directive of <signals> is upload-url, that of <sink> is url. */
+static void
+add_advice(struct buf *out, const struct slot *t, const char *advice)
+{
+	static const char of_signals[] = "upload-url";
+	const char *at =
+	    strcmp(t->sink->name, SINKS_SIGNALS) != 0 ? strstr(advice, of_signals) : NULL;
+
+	if (at != NULL)
+		buf_printf(
+		    out, " (%.*surl%s)", (int)(at - advice), advice, at + sizeof(of_signals) - 1);
+	else
+		buf_printf(out, " (%s)", advice);
+}
+
 /* "HTTP 400 "what it said" (what to do)" */
 static void
-describe(struct buf *out, const struct upload_result *r, const struct answer *a)
+describe(
+    struct buf *out, const struct slot *t, const struct upload_result *r, const struct answer *a)
 {
 	if (r->status == 0)
 		buf_adds(out, r->error.text);
@@ -130,7 +146,7 @@ describe(struct buf *out, const struct upload_result *r, const struct answer *a)
 	if (a->quote[0] != '\0')
 		buf_printf(out, " \"%s\"", a->quote);
 	if (a->advice != NULL)
-		buf_printf(out, " (%s)", a->advice);
+		add_advice(out, t, a->advice);
 }
 
 /* `why` is what describe() made of it, or what there is to say of a success. */
@@ -235,7 +251,7 @@ sink_http_answered(struct slot *t, const struct upload_result *r)
 	else if (r->tls)
 		a.advice = "check ca-file, the clock, and the name in upload-url";
 	buf_init(&why, BUF_NO_LIMIT); /* its parts are bounded */
-	describe(&why, r, &a);
+	describe(&why, t, r, &a);
 	switch (a.verdict) {
 	case ANSWER_DONE:
 		taken(t, buf_str(&why), &a);
