@@ -206,7 +206,7 @@ made_replies(void)
 		"t/data/reports-made/replies-2", "t/data/reports-made/replies-3",
 		"t/data/reports-made/replies-4", "t/data/reports-made/replies-5",
 		"t/data/reports-made/replies-6", "t/data/reports-made/replies-7",
-		"t/data/reports-made/replies-8" };
+		"t/data/reports-made/replies-8", "t/data/reports-made/replies-9" };
 	struct classifier *c = classify_open(NULL, NULL);
 	struct err e = { .text = "" };
 
@@ -248,7 +248,7 @@ made_replies(void)
 				    buf_str(&reply));
 			buf_free(&reply);
 		}
-		ok(n > 100 && wrong == 0, "%zu of %zu are not what their labels say", wrong, n);
+		ok(n > 90 && wrong == 0, "%zu of %zu are not what their labels say", wrong, n);
 		buf_free(&text);
 	}
 	classify_close(c);
