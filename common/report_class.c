@@ -34,11 +34,29 @@ set(struct classification *out, unsigned bounce_class, const char *category, con
 		.rule = rule };
 }
 
+static bool
+says(struct slice s, const char *words)
+{
+	return s.len > 0 && memmem(s.p, s.len, words, strlen(words)) != NULL;
+}
+
+/* "Returned mail: User unknown" (sendmail), "DELIVERY FAILURE: ..." (Domino). */
+static struct slice
+reason_in_subject(struct slice subject)
+{
+	static const char *const leads[] = { "returned mail:", "delivery failure:" };
+
+	for (size_t i = 0; i < COUNT(leads); i++)
+		if (slice_startsi(subject, slice_str(leads[i])))
+			return slice_trim(slice_skip(subject, strlen(leads[i])));
+	return slice_head(subject, 0);
+}
+
 void
 report_class(const struct classifier *c, const struct report *r, const struct report_rcpt *rcpt,
     struct classification *out)
 {
-	const struct slice texts[] = { r->before, r->text };
+	const struct slice texts[] = { r->before, r->text, reason_in_subject(r->subject) };
 	struct classification other;
 	bool vague;
 
@@ -74,6 +92,11 @@ report_class(const struct classifier *c, const struct report *r, const struct re
 	}
 	if (rcpt->action == DSN_DELAYED && out->bounce_class != 22 && out->bounce_class != 21)
 		set(out, 70, out->category, "action");
+	/* To the end Postfix was refused at the greeting: the other host has something against us.
+	 */
+	if (rcpt->action == DSN_FAILED && (out->bounce_class == 70 || out->bounce_class == 40) &&
+	    says(rcpt->diagnostic, "refused to talk to me"))
+		set(out, 50, "policy-related", "refused-early");
 	if (rcpt->action == DSN_FAILED && out->bounce_class == 70) {
 		classify_expired(out);
 		if (out->bounce_class == 70) /* given up after a temporary reply */
