@@ -54,9 +54,9 @@ wake(void *waiter)
 
 /* A batch of `n` such lines, each of a request that looks at it. */
 static struct commit_batch *
-make(struct slice line, unsigned n, atomic_uint *woken)
+make(struct commit *c, struct slice line, unsigned n, atomic_uint *woken)
 {
-	struct commit_batch *b = commit_begin(woken);
+	struct commit_batch *b = commit_begin(c, woken);
 
 	for (unsigned i = 0; i < n; i++) {
 		buf_add(commit_lines(b), line);
@@ -69,9 +69,9 @@ make(struct slice line, unsigned n, atomic_uint *woken)
 static void
 add(struct commit *c, struct slice line, atomic_uint *woken)
 {
-	struct commit_batch *b = make(line, 1, woken);
+	struct commit_batch *b = make(c, line, 1, woken);
 
-	commit_leave(b);
+	commit_leave(c, b);
 	commit_send(c, b);
 }
 
@@ -150,8 +150,8 @@ many_in_one(void)
 
 	reset();
 	pthread_mutex_lock(&disk);
-	b = make(SLICE_LIT("x\n"), 3, &woken);
-	commit_leave(b);
+	b = make(c, SLICE_LIT("x\n"), 3, &woken);
+	commit_leave(c, b);
 	commit_send(c, b);
 	comes_to(&appends, 1);
 	ok(!commit_is_done(b), "a batch that is being written is not done");
@@ -159,8 +159,8 @@ many_in_one(void)
 	ok(comes_to(&woken, 1) && commit_is_done(b), "its maker is woken once, it is done");
 	ok(commit_stats(c).written == 3 && strcmp(buf_str(&written), "x\nx\nx\n") == 0,
 	    "with all its events");
-	commit_leave(b);
-	commit_leave(b);
+	commit_leave(c, b);
+	commit_leave(c, b);
 	commit_close(c);
 }
 
@@ -173,7 +173,7 @@ slow_disk(void)
 
 	reset();
 	pthread_mutex_lock(&disk);
-	b = make(SLICE_LIT("a\n"), 2, &early);
+	b = make(c, SLICE_LIT("a\n"), 2, &early);
 	commit_send(c, b);
 	add(c, SLICE_LIT("b\n"), &early);
 	comes_to(&appends, 1);
@@ -189,8 +189,8 @@ slow_disk(void)
 	ok(atomic_load(&early) == 2 && commit_stats(c).late == 3, "and are done once");
 	pthread_mutex_unlock(&disk);
 	ok(comes_to(&later, 1) && comes_to(&lines_written, 4), "all is written in the end");
-	commit_leave(b);
-	commit_leave(b);
+	commit_leave(c, b);
+	commit_leave(c, b);
 	commit_close(c);
 	ok(atomic_load(&early) == 2 && atomic_load(&later) == 1, "nobody is woken twice");
 }
@@ -240,13 +240,13 @@ send_many(void *arg)
 	struct maker *m = arg;
 
 	for (unsigned i = 0; i < EACH; i++) {
-		struct commit_batch *b = make(SLICE_LIT("x\n"), LINES, m->woken);
+		struct commit_batch *b = make(m->commit, SLICE_LIT("x\n"), LINES, m->woken);
 
 		commit_send(m->commit, b);
 		if (i % 1000 == 0)
 			commit_late(m->commit, 0);
 		for (unsigned k = 0; k < LINES; k++)
-			commit_leave(b);
+			commit_leave(m->commit, b);
 	}
 	return NULL;
 }

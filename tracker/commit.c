@@ -16,6 +16,10 @@
  */
 #define APART_US 100
 
+/* Batches that are kept for those who begin the next ones. */
+#define SPARES_MAX     32
+#define SPARE_ROOM_MAX (64 * 1024)
+
 struct commit_batch {
 	struct commit_batch *next;
 	void *maker;
@@ -41,6 +45,8 @@ struct commit {
 	/* under lock */
 	struct list queue, writing;
 	size_t queued; /* bytes in both */
+	struct commit_batch *spare;
+	unsigned spares;
 	bool sleeping, stopping;
 	struct commit_stats stats;
 };
@@ -73,15 +79,60 @@ list_take(struct list *l)
 
 /* ---- batches ---- */
 
-struct commit_batch *
-commit_begin(void *maker)
+static struct commit_batch *
+take_spare(struct commit *c)
 {
-	struct commit_batch *b = xcalloc(1, sizeof(*b));
+	struct commit_batch *b;
 
+	pthread_mutex_lock(&c->lock);
+	b = c->spare;
+	if (b != NULL) {
+		c->spare = b->next;
+		c->spares--;
+	}
+	pthread_mutex_unlock(&c->lock);
+	return b;
+}
+
+static void
+free_batch(struct commit_batch *b)
+{
+	buf_free(&b->lines);
+	free(b);
+}
+
+/* Nobody has it any more: keep it for the next one, unless it is a big one or there are enough. */
+static void
+give_back(struct commit *c, struct commit_batch *b)
+{
+	bool keep;
+
+	pthread_mutex_lock(&c->lock);
+	keep = c->spares < SPARES_MAX && b->lines.room <= SPARE_ROOM_MAX;
+	if (keep) {
+		b->next = c->spare;
+		c->spare = b;
+		c->spares++;
+	}
+	pthread_mutex_unlock(&c->lock);
+	if (!keep)
+		free_batch(b);
+}
+
+struct commit_batch *
+commit_begin(struct commit *c, void *maker)
+{
+	struct commit_batch *b = take_spare(c);
+
+	if (b == NULL) {
+		b = xcalloc(1, sizeof(*b));
+		buf_init(&b->lines, BUF_NO_LIMIT);
+	}
+	buf_clear(&b->lines);
 	b->maker = maker;
-	atomic_init(&b->held, 1);
-	atomic_init(&b->done, false);
-	buf_init(&b->lines, BUF_NO_LIMIT);
+	b->n = 0;
+	atomic_store(&b->held, 1);
+	atomic_store(&b->done, false);
 	return b;
 }
 
@@ -105,12 +156,10 @@ commit_is_done(const struct commit_batch *b)
 }
 
 void
-commit_leave(struct commit_batch *b)
+commit_leave(struct commit *c, struct commit_batch *b)
 {
-	if (atomic_fetch_sub(&b->held, 1) > 1)
-		return;
-	buf_free(&b->lines);
-	free(b);
+	if (atomic_fetch_sub(&b->held, 1) == 1)
+		give_back(c, b);
 }
 
 static size_t
@@ -176,7 +225,7 @@ finish_all(struct commit *c, struct commit_batch *list)
 
 		list = b->next;
 		finish(c, b);
-		commit_leave(b);
+		commit_leave(c, b);
 	}
 }
 
@@ -284,7 +333,7 @@ commit_send(struct commit *c, struct commit_batch *b)
 	pthread_mutex_unlock(&c->lock);
 	if (full) {
 		finish(c, b);
-		commit_leave(b);
+		commit_leave(c, b);
 	} else if (sleeping) {
 		pthread_cond_signal(&c->work);
 	}
@@ -336,6 +385,8 @@ commit_close(struct commit *c)
 	if (c == NULL)
 		return;
 	commit_drain(c);
+	while (c->spare != NULL)
+		free_batch(take_spare(c));
 	buf_free(&c->lines);
 	pthread_mutex_destroy(&c->lock);
 	pthread_cond_destroy(&c->work);

@@ -8,13 +8,13 @@
  * is answered has his event on stable storage - unless the disk fails or is slow:
  * nobody is kept from his page by that, it is counted instead.
  *
- *	b = commit_begin(maker);
+ *	b = commit_begin(c, maker);
  *	buf_adds(commit_lines(b), "one event\n");
  *	commit_hold(b);			for the request that made it
  *	commit_send(c, b);		at the end of the turn
  *	...				maker is woken
  *	if (commit_is_done(b)) {	answer the request
- *		commit_leave(b);
+ *		commit_leave(c, b);
  */
 #ifndef TRACKER_COMMIT_H
 #define TRACKER_COMMIT_H
@@ -48,7 +48,7 @@ typedef void commit_wake(void *maker);
 
 struct commit *commit_open(struct spool_writer *w, commit_wake *wake, struct err *e);
 
-struct commit_batch *commit_begin(void *maker);
+struct commit_batch *commit_begin(struct commit *c, void *maker);
 
 /* Where its lines go; whole ones. Not after commit_send(). */
 struct buf *commit_lines(struct commit_batch *b);
@@ -64,8 +64,8 @@ void commit_send(struct commit *c, struct commit_batch *b);
 /* Written, lost or late: nobody waits any longer. */
 bool commit_is_done(const struct commit_batch *b);
 
-/* To be called once for each commit_hold(). */
-void commit_leave(struct commit_batch *b);
+/* To be called once for each commit_hold(), before commit_close(). */
+void commit_leave(struct commit *c, struct commit_batch *b);
 
 /* Wake all who have waited for max_ms; their events are still on their way. */
 void commit_late(struct commit *c, int64_t max_ms);

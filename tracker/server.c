@@ -20,6 +20,7 @@
 
 #define THREADS_MIN       2
 #define THREADS_MAX       16
+#define CACHE_LINE        64
 #define CONNECTION_MEMORY (32 * 1024) /* request line, headers, answer */
 #define BATCH_FULL        (COMMIT_BATCH_MAX / 2)
 #define LEAVE_MS          250 /* for answers that have been given, once nobody waits any longer */
@@ -40,26 +41,30 @@ enum count {
 	COUNTS
 };
 
-struct worker { /* a thread, the connections that it has, and the events of its turn */
+/* A thread, the connections that it has, and the events of its turn. What each request counts or
+ * holds is its own: no thread waits for a cache line that another has. */
+struct worker {
 	struct server *server;
 	struct loop *loop;
 	struct commit_batch *batch; /* NULL: none yet */
 	struct hit hit;
 	struct hit_maker *maker;
+	struct settings *settings; /* NULL: none yet */
+	struct MHD_Response *answers[ANSWERS];
+	atomic_uint active; /* requests that have made an event and are not yet at their end */
+	atomic_ullong counts[COUNTS];
+	char gap[CACHE_LINE]; /* before the next one */
 };
 
 struct server {
 	struct worker workers[THREADS_MAX];
 	size_t n_workers;
-	struct MHD_Response *answers[ANSWERS];
 	struct commit *commit;
 	int64_t late_ms;
 	struct fold *fold;
 	atomic_bool stopping;
-	atomic_uint active; /* requests that have made an event and are not yet at their end */
-	atomic_ullong counts[COUNTS];
 	pthread_mutex_t lock;
-	struct settings *settings; /* under lock */
+	_Atomic(struct settings *) settings; /* changed and held under lock */
 };
 
 static char begun; /* marks a request whose headers were seen */
@@ -79,9 +84,9 @@ static const struct {
 };
 
 static void
-count(struct server *s, enum count what)
+count(struct worker *w, enum count what)
 {
-	atomic_fetch_add_explicit(&s->counts[what], 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&w->counts[what], 1, memory_order_relaxed);
 }
 
 static enum MHD_Result
@@ -95,7 +100,7 @@ queue(struct worker *w, struct MHD_Connection *connection, unsigned status,
 static enum MHD_Result
 reply(struct worker *w, struct MHD_Connection *connection, enum answer a)
 {
-	return queue(w, connection, answer_status(a), w->server->answers[a]);
+	return queue(w, connection, answer_status(a), w->answers[a]);
 }
 
 /* ---- who asks ---- */
@@ -143,15 +148,19 @@ find_client(const struct settings *s, struct MHD_Connection *connection, struct 
 
 /* ---- a hit ---- */
 
+/* Those in force; the worker holds them until it sees that there are others. */
 static struct settings *
-hold_settings(struct server *s)
+current_settings(struct worker *w)
 {
-	struct settings *settings;
+	struct server *s = w->server;
 
+	if (w->settings == atomic_load(&s->settings))
+		return w->settings;
+	settings_release(w->settings);
 	pthread_mutex_lock(&s->lock);
-	settings = settings_hold(s->settings);
+	w->settings = settings_hold(atomic_load(&s->settings));
 	pthread_mutex_unlock(&s->lock);
-	return settings;
+	return w->settings;
 }
 
 static enum count
@@ -188,18 +197,18 @@ make_event(struct worker *w, const struct settings *settings, struct MHD_Connect
 	struct hit_reader reader = { .client = &client, .now_us = now_us };
 
 	if (is_repeated_open(s, settings, h)) {
-		count(s, COUNT_FOLDED);
+		count(w, COUNT_FOLDED);
 		return false;
 	}
 	find_client(settings, connection, &client);
 	reader.user_agent = header(connection, "User-Agent");
 	if (w->batch == NULL)
-		w->batch = commit_begin(w->loop);
+		w->batch = commit_begin(s->commit, w->loop);
 	if (hit_event(w->maker, settings, h, &reader, commit_lines(w->batch), NULL) < 0) {
-		count(s, COUNT_FAILED);
+		count(w, COUNT_FAILED);
 		return false;
 	}
-	count(s, count_of(h->link.kind));
+	count(w, count_of(h->link.kind));
 	return true;
 }
 
@@ -219,7 +228,7 @@ wait_no_longer(struct worker *w, struct request *r)
 {
 	if (r->batch == NULL)
 		return;
-	commit_leave(r->batch);
+	commit_leave(w->server->commit, r->batch);
 	r->batch = NULL;
 	loop_go_on(w->loop);
 }
@@ -243,7 +252,7 @@ wait_for_disk(struct worker *w, unsigned status, struct MHD_Response *response, 
 	*con_cls = r;
 	commit_hold(w->batch);
 	loop_wait(w->loop);
-	atomic_fetch_add(&w->server->active, 1);
+	atomic_fetch_add(&w->active, 1);
 	if (commit_lines(w->batch)->len >= BATCH_FULL)
 		send_batch(w);
 	return MHD_YES;
@@ -256,13 +265,13 @@ answer_hit(struct worker *w, const struct settings *settings, struct MHD_Connect
 	bool click = h->verdict == HIT_CLICK;
 	unsigned status = click ? 302 : answer_status(ANSWER_PIXEL);
 	struct MHD_Response *response =
-	    click ? answer_redirect(h->link.url) : w->server->answers[ANSWER_PIXEL];
+	    click ? answer_redirect(h->link.url) : w->answers[ANSWER_PIXEL];
 	enum MHD_Result rc;
 
 	if (response == NULL)
 		return MHD_NO;
 	if (head)
-		count(w->server, COUNT_HEAD);
+		count(w, COUNT_HEAD);
 	if (!head && make_event(w, settings, connection, h, now_us))
 		return wait_for_disk(w, status, response, con_cls);
 	rc = queue(w, connection, status, response);
@@ -275,7 +284,7 @@ static enum MHD_Result
 answer_link(struct worker *w, struct MHD_Connection *connection, struct slice path, bool head,
     void **con_cls)
 {
-	struct settings *settings = hold_settings(w->server);
+	struct settings *settings = current_settings(w);
 	int64_t now_us = clock_wall_us();
 	struct hit *h = &w->hit;
 	enum MHD_Result rc;
@@ -283,17 +292,16 @@ answer_link(struct worker *w, struct MHD_Connection *connection, struct slice pa
 	hit_read(settings, path, now_us, h);
 	switch (h->verdict) {
 	case HIT_UNKNOWN:
-		count(w->server, COUNT_UNKNOWN);
+		count(w, COUNT_UNKNOWN);
 		rc = reply(w, connection, ANSWER_UNKNOWN);
 		break;
 	case HIT_EXPIRED:
-		count(w->server, COUNT_EXPIRED);
+		count(w, COUNT_EXPIRED);
 		rc = reply(w, connection, h->link.url.len > 0 ? ANSWER_EXPIRED : ANSWER_UNKNOWN);
 		break;
 	default:
 		rc = answer_hit(w, settings, connection, h, now_us, head, con_cls);
 	}
-	settings_release(settings);
 	return rc;
 }
 
@@ -351,7 +359,7 @@ on_request(void *cls, struct MHD_Connection *connection, const char *url, const 
 		return answer_get(w, connection, slice_str(url), head, con_cls);
 	}
 	if (is_refused(connection, slice_str(url), head || strcmp(method, "GET") == 0, &a)) {
-		count(w->server, COUNT_REFUSED);
+		count(w, COUNT_REFUSED);
 		return reply(w, connection, a);
 	}
 	*con_cls = &begun;
@@ -373,10 +381,10 @@ on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
 	*con_cls = NULL;
 	/* A reader may have gone away meanwhile. */
 	wait_no_longer(w, r);
-	if (r->response != w->server->answers[ANSWER_PIXEL])
+	if (r->response != w->answers[ANSWER_PIXEL])
 		MHD_destroy_response(r->response);
 	free(r);
-	atomic_fetch_sub(&w->server->active, 1);
+	atomic_fetch_sub(&w->active, 1);
 }
 
 /* The path is taken as it came: one spelling for each link. */
@@ -445,12 +453,21 @@ start_daemon(struct worker *w, int fd)
 	    on_completed, w, MHD_OPTION_ARRAY, tls_options, MHD_OPTION_END);
 }
 
+static int
+make_answers(struct worker *w, struct err *e)
+{
+	for (size_t i = 0; i < ANSWERS; i++)
+		if ((w->answers[i] = answer_fixed((enum answer)i)) == NULL)
+			return err_set(e, "the HTTP server makes no answers");
+	return 0;
+}
+
 /* A daemon for each listener; each has a descriptor of its own, which it closes. */
 static int
 start_worker(struct worker *w, const int *fds, size_t n_fds, struct err *e)
 {
 	w->loop = loop_open(send_batch, w, e);
-	if (w->loop == NULL)
+	if (w->loop == NULL || make_answers(w, e) < 0)
 		return -1;
 	for (size_t i = 0; i < n_fds; i++) {
 		int fd = fcntl(fds[i], F_DUPFD_CLOEXEC, 0);
@@ -481,15 +498,6 @@ start_workers(struct server *s, const int *fds, size_t n_fds, struct err *e)
 	return 0;
 }
 
-static int
-make_answers(struct server *s, struct err *e)
-{
-	for (size_t i = 0; i < ANSWERS; i++)
-		if ((s->answers[i] = answer_fixed((enum answer)i)) == NULL)
-			return err_set(e, "the HTTP server makes no answers");
-	return 0;
-}
-
 /* A connection that waits must not be closed as an idle one before it has its answer. */
 static int64_t
 late_ms(uint64_t timeout_s)
@@ -512,7 +520,7 @@ server_start(const int *fds, size_t n_fds, struct settings *settings, struct spo
 	pthread_mutex_init(&s->lock, NULL);
 	tls_show(settings->identity);
 	s->commit = commit_open(writer, wake, e);
-	good = s->commit != NULL && make_answers(s, e) == 0 && start_workers(s, fds, n_fds, e) == 0;
+	good = s->commit != NULL && start_workers(s, fds, n_fds, e) == 0;
 	for (size_t i = 0; i < n_fds; i++)
 		close(fds[i]);
 	if (good)
@@ -545,7 +553,11 @@ server_tick(struct server *s)
 static uint64_t
 counted(struct server *s, enum count what)
 {
-	return atomic_load(&s->counts[what]);
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < s->n_workers; i++)
+		n += atomic_load(&s->workers[i].counts[what]);
+	return n;
 }
 
 struct server_stats
@@ -573,11 +585,33 @@ server_stats(struct server *s)
 	};
 }
 
+/* As far as it was started. */
+static void
+close_worker(struct worker *w)
+{
+	loop_close(w->loop);
+	for (size_t i = 0; i < ANSWERS; i++)
+		if (w->answers[i] != NULL)
+			MHD_destroy_response(w->answers[i]);
+	hit_maker_free(w->maker);
+	hit_free(&w->hit);
+	settings_release(w->settings);
+}
+
+static bool
+is_active(struct server *s)
+{
+	for (size_t i = 0; i < s->n_workers; i++)
+		if (atomic_load(&s->workers[i].active) > 0)
+			return true;
+	return false;
+}
+
 /* Until no request is under way, or the time has come; with `late`, nobody waits for the disk. */
 static void
 await_answers(struct server *s, int64_t end_ms, bool late)
 {
-	while (atomic_load(&s->active) > 0 && clock_mono_ms() < end_ms) {
+	while (is_active(s) && clock_mono_ms() < end_ms) {
 		if (late)
 			commit_late(s->commit, 0);
 		poll(NULL, 0, 5);
@@ -600,17 +634,11 @@ server_stop(struct server *s, unsigned grace_ms, struct server_stats *last)
 			loop_stop(s->workers[i].loop);
 	/* It kicks the loops. */
 	commit_drain(s->commit);
-	for (size_t i = 0; i < s->n_workers; i++) {
-		loop_close(s->workers[i].loop);
-		hit_maker_free(s->workers[i].maker);
-		hit_free(&s->workers[i].hit);
-	}
+	for (size_t i = 0; i < s->n_workers; i++)
+		close_worker(&s->workers[i]);
 	if (last != NULL)
 		*last = server_stats(s);
 	commit_close(s->commit);
-	for (size_t i = 0; i < ANSWERS; i++)
-		if (s->answers[i] != NULL)
-			MHD_destroy_response(s->answers[i]);
 	fold_free(s->fold);
 	tls_show(NULL);
 	settings_release(s->settings);
