@@ -137,7 +137,7 @@ apply_verp(const struct outgoing_context *ctx, const struct outgoing_envelope *e
 	}
 	buf_init(&verp, 1024);
 	rc = by_id ? with_id(ctx, env, o, sender, &verp, &why)
-		   : address_verp(sender, address_split(env->rcpts[0]), &verp, &why);
+	           : address_verp(sender, address_split(env->rcpts[0]), &verp, &why);
 	o->verp = rc < 0 ? "too-long-or-unsafe" : by_id ? "id" : "recipient";
 	if (rc == 0) {
 		buf_clear(&o->new_from);
@@ -149,8 +149,8 @@ apply_verp(const struct outgoing_context *ctx, const struct outgoing_envelope *e
 
 /* The MTAs take any text as MAIL FROM from a milter, so what we make is checked here. */
 static void
-rewrite_mail_from(const struct outgoing_context *ctx, const struct outgoing_envelope *env,
-    struct outgoing *o)
+rewrite_mail_from(
+    const struct outgoing_context *ctx, const struct outgoing_envelope *env, struct outgoing *o)
 {
 	struct err why;
 
@@ -193,6 +193,25 @@ why_not_tracked(const struct outgoing_context *ctx, const struct outgoing_envelo
 	return NULL;
 }
 
+/* data-msys-clicktrack is for us and no reader's, also where this message is not tracked. */
+static bool
+loses_marks(const struct outgoing_envelope *env, const struct outgoing *o)
+{
+	struct slice why = slice_str(o->track.why_not);
+
+	return !env->body_too_big && (slice_eq(why, SLICE_LIT("multi-recipient")) ||
+					 slice_eq(why, SLICE_LIT("x-msys-api")));
+}
+
+static void
+remove_marks(struct message *m, struct track_options opt)
+{
+	struct track_report report;
+
+	opt.links = opt.pixels = false;
+	track_message(m, &opt, &report);
+}
+
 static void
 track(const struct outgoing_context *ctx, const struct outgoing_envelope *env, struct message *m,
     struct outgoing *o)
@@ -211,8 +230,11 @@ track(const struct outgoing_context *ctx, const struct outgoing_envelope *env, s
 	struct buf rcpt;
 
 	o->track.why_not = why_not_tracked(ctx, env, o);
-	if (o->track.why_not != NULL)
+	if (o->track.why_not != NULL) {
+		if (loses_marks(env, o))
+			remove_marks(m, opt);
 		return;
+	}
 	buf_init(&rcpt, 4096);
 	buf_add_lower(&rcpt, env->rcpts[0]);
 	opt.rcpt = buf_slice(&rcpt);

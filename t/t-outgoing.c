@@ -211,6 +211,23 @@ static const struct row rows[] = {
 	    { "b@x.example", "c@x.example" }, "From: a@example.com\nContent-Type: text/html\n",
 	    "a@bounces.example.com", { "track=none(multi-recipient)" }, { NULL }, { NULL },
 	    { "<img" } },
+	{ "data-msys-clicktrack goes where nothing is tracked, too", TRACKED, "joe",
+	    "a@example.com", { "b@x.example", "c@x.example" },
+	    "From: a@example.com\nContent-Type: text/html\n\n<a href=\"http://x/\"\n "
+	    "data-msys-clicktrack=\"0\">x</a> <a href=http://y/>y</a>\n",
+	    "a@bounces.example.com", { "track=none(multi-recipient)" }, { NULL },
+	    { "\n<a href=\"http://x/\">x</a> <a href=http://y/>y</a>\n" }, { "<img" } },
+	{ "data-msys-clicktrack goes if X-MSYS-API says no", TRACKED, "joe", "a@example.com",
+	    { "b@x.example" },
+	    "From: a@example.com\nContent-Type: text/html\n"
+	    "X-MSYS-API: {\"options\":{\"open_tracking\":false,\"click_tracking\":false}}\n\n"
+	    "<a href=http://y data-msys-clicktrack=0>y</a>\n",
+	    "a@bounces.example.com", { "track=none(x-msys-api)" }, { NULL },
+	    { "<a href=http://y>y</a>\n" }, { "<img" } },
+	{ "and stays if tracking is off", "", "joe", "a@example.com", { "b@x.example" },
+	    "From: a@example.com\nContent-Type: text/html\n\n<a data-msys-clicktrack=0>y</a>\n",
+	    "a@bounces.example.com", { "track=none(off)" }, { NULL }, { "data-msys-clicktrack" },
+	    { NULL } },
 	{ "nobody else's mail is tracked", TRACKED, NULL, "a@example.com", { "b@x.example" },
 	    "From: a@example.com\nContent-Type: text/html\n", "a@bounces.example.com",
 	    { "track=none(untrusted-source)" }, { NULL }, { NULL }, { "<img" } },
