@@ -14,6 +14,8 @@
 #include "common/slice.h"
 #include "ctl/as_user.h"
 #include "ctl/mta_finding.h"
+#include "ctl/open_relay.h"
+#include "ctl/relay.h"
 
 #define SASL_CONF_MAX 65536
 
@@ -108,6 +110,50 @@ is_elsewhere(const struct mta_check *ck, const char *path)
 	return ck->conf->n_smtp_users > 0 && *path != '\0' && strcmp(path, ours) != 0;
 }
 
+/* The first word is for everybody. */
+static bool
+is_refused(const struct mta_check *ck, const char *list)
+{
+	struct slice rest = slice_str(list), item;
+
+	(void)ck;
+	return mta_facts_item(&rest, &item) &&
+	       (slice_eqi(item, SLICE_LIT("reject")) || slice_eqi(item, SLICE_LIT("defer")));
+}
+
+/* Domains whose mail only passes through: relay-domains, and those that reports come to. */
+static bool
+has_passing(const struct mta_check *ck, const char *list)
+{
+	struct slice rest = slice_str(list), item;
+	char domain[300];
+
+	while (mta_facts_item(&rest, &item)) {
+		snprintf(domain, sizeof(domain), "%.*s",
+		    SLICE_FMT(slice_head(item, sizeof(domain) - 1)));
+		if (relay_goes_on(ck->conf, domain))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_another_log(const struct mta_check *ck, const char *path)
+{
+	const struct conf_mail_log *l = &ck->conf->mail_log;
+
+	for (size_t i = 0; i < l->files.n; i++)
+		if (strcmp(l->files.v[i], path) == 0)
+			return false;
+	return l->given && *path != '\0';
+}
+
+static bool
+is_another_facility(const struct mta_check *ck, const char *value)
+{
+	return ck->conf->mail_log.given && !slice_eqi(slice_str(value), SLICE_LIT("mail"));
+}
+
 static const struct {
 	const char *name;
 	bool (*bad)(const struct mta_check *ck, const char *value);
@@ -128,11 +174,39 @@ static const struct {
 	{ "default_transport", is_no_transport, "mail for other hosts is not sent", "smtp" },
 	{ "inet_protocols", is_without_ipv4,
 	    "an smtp-listener has an IPv4 address: Postfix does not start", "all" },
+	{ "smtpd_client_restrictions", is_refused, "nobody is let in", "" },
+	{ "smtpd_helo_restrictions", is_refused, "nobody is let in", "" },
+	{ "smtpd_sender_restrictions", is_refused, "nobody is let in", "" },
+	{ "smtpd_recipient_restrictions", is_refused, "nobody is let in", "" },
+	{ "virtual_alias_domains", has_passing,
+	    "mail for a domain that goes on, or that reports come to, is refused: User unknown",
+	    "" },
+	{ "virtual_mailbox_domains", has_passing,
+	    "mail for a domain that goes on, or that reports come to, is refused: User unknown",
+	    "" },
+	{ "maillog_file", is_another_log, "<mail-log> does not read this file: no delivery events",
+	    "" },
+	{ "syslog_facility", is_another_facility,
+	    "<mail-log> reads what is logged as mail: no delivery events", "mail" },
 	{ "cleanup_service_name", is_no_service,
 	    "master.cf has no such service: mail is answered 451", "cleanup" },
 	{ "cyrus_sasl_config_path", is_elsewhere,
 	    "AUTH does not find the passwords of the smtp-users", "" },
 };
+
+/* No listener goes by what main.cf says. */
+static bool
+is_overridden(const struct mta_check *ck, const struct mta_param *p)
+{
+	if (p->service != NULL || strncmp(p->name, "smtpd_", 6) != 0)
+		return false;
+	for (size_t i = 0; i < ck->need.n_services; i++)
+		if (strcmp(ck->need.services[i].command, "smtpd") == 0 &&
+		    strcmp(ck->need.services[i].type, "inet") == 0 &&
+		    mta_facts_find(&ck->now, ck->need.services[i].key, p->name) == NULL)
+			return false;
+	return true;
+}
 
 static void
 check_param(struct mta_check *ck, const struct mta_param *p)
@@ -140,7 +214,8 @@ check_param(struct mta_check *ck, const struct mta_param *p)
 	struct buf setting, remedy;
 
 	for (size_t i = 0; i < COUNT(spoilers); i++) {
-		if (strcmp(p->name, spoilers[i].name) != 0 || !spoilers[i].bad(ck, p->value))
+		if (strcmp(p->name, spoilers[i].name) != 0 || !spoilers[i].bad(ck, p->value) ||
+		    is_overridden(ck, p))
 			continue;
 		buf_init(&setting, BUF_NO_LIMIT);
 		buf_init(&remedy, BUF_NO_LIMIT);
@@ -150,6 +225,54 @@ check_param(struct mta_check *ck, const struct mta_param *p)
 		buf_free(&setting);
 		buf_free(&remedy);
 	}
+}
+
+/* ---- reports ---- */
+
+static bool
+is_known(const char *tables, const char *key)
+{
+	struct slice rest = slice_str(tables), item;
+	struct buf answer;
+	bool known = false;
+
+	buf_init(&answer, 4096);
+	while (!known && mta_facts_item(&rest, &item))
+		known = open_relay_look_up(item, key, &answer);
+	buf_free(&answer);
+	return known;
+}
+
+/* With a list of who is there, nobody else is; bounces have addresses of their own each. */
+static void
+check_report_addresses(struct mta_check *ck)
+{
+	const struct conf_texts *domains[] = { &ck->conf->bounce.domains,
+		&ck->conf->feedback.domains };
+	const char *tables = mta_facts_main(&ck->now, "relay_recipient_maps");
+	struct buf missing, value, remedy;
+	char key[300];
+
+	if (*tables == '\0')
+		return;
+	buf_init(&missing, BUF_NO_LIMIT);
+	buf_init(&value, BUF_NO_LIMIT);
+	buf_init(&remedy, BUF_NO_LIMIT);
+	for (size_t k = 0; k < COUNT(domains); k++)
+		for (size_t i = 0; i < domains[k]->n; i++) {
+			snprintf(key, sizeof(key), "@%.290s", domains[k]->v[i]);
+			if (!is_known(tables, key))
+				buf_printf(&missing, "%s%s=x", missing.len > 0 ? "," : "", key);
+		}
+	buf_printf(&value, "%s, inline:{%s}", tables, buf_str(&missing));
+	if (missing.len > 0)
+		mta_found(ck, MTA_WRONG, NULL, "relay_recipient_maps",
+		    "the addresses that reports come to are not in it: they are refused, User "
+		    "unknown",
+		    mta_remedy_set(&remedy, NULL, "relay_recipient_maps", buf_str(&value)));
+	buf_free(&missing);
+	buf_free(&value);
+	buf_free(&remedy);
 }
 
 /* ---- AUTH ---- */
@@ -202,6 +325,16 @@ check_sasl_base(struct mta_check *ck)
 	char path[PATH_MAX + 32], why[200];
 	struct buf remedy;
 
+	for (int i = 0; i < 2; i++) {
+		snprintf(path, sizeof(path), "%s%s", ck->dir, i == 0 ? "" : "/sasl");
+		if (as_user_access(user, path, X_OK) > 0) {
+			snprintf(why, sizeof(why),
+			    "the user %.60s may not pass this directory: every AUTH fails", user);
+			mta_found(ck, MTA_WRONG, NULL, path, why,
+			    i == 0 ? "chmod a+rx %D" : "chmod a+rx %D/sasl");
+			return;
+		}
+	}
 	snprintf(path, sizeof(path), "%s/sasl/sasldb2", ck->dir);
 	if (as_user_access(user, path, R_OK) <= 0 || access(path, F_OK) < 0)
 		return; /* what is not there is missed user by user */
@@ -251,6 +384,7 @@ mta_check_spoilers(struct mta_check *ck)
 		    (p->service == NULL || mta_facts_service(&ck->need, p->service) != NULL))
 			check_param(ck, p);
 	}
+	check_report_addresses(ck);
 	if (ck->conf->n_smtp_users == 0)
 		return;
 	check_sasl_conf(ck);

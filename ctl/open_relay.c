@@ -25,9 +25,8 @@ static const char stranger_domain[] = "stranger.invalid";
 
 /* ---- tables ---- */
 
-/* What a table of this host says to the key; those that ask others are not asked. */
-static bool
-look_up(struct slice table, const char *key, struct buf *answer)
+bool
+open_relay_look_up(struct slice table, const char *key, struct buf *answer)
 {
 	static const char *const local[] = { "cidr:", "regexp:", "pcre:", "texthash:", "hash:",
 		"btree:", "lmdb:", "cdb:", "dbm:", "sdbm:", "inline:" };
@@ -64,7 +63,8 @@ says_yes(struct slice table, const char *key)
 	bool yes;
 
 	buf_init(&answer, 4096);
-	rest = look_up(table, key, &answer) ? slice_trim(buf_slice(&answer)) : (struct slice){ 0 };
+	rest = open_relay_look_up(table, key, &answer) ? slice_trim(buf_slice(&answer))
+	                                               : (struct slice){ 0 };
 	if (rest.len >= 2 && rest.p[0] == '{' && rest.p[rest.len - 1] == '}')
 		rest = slice_trim(slice_head(slice_skip(rest, 1), rest.len - 2));
 	yes = slice_word(&rest, &word) &&
@@ -110,7 +110,7 @@ is_wide(struct slice item, unsigned deep)
 		return file_is_open(item, deep);
 	if (memchr(item.p, ':', item.len) != NULL && !v6) {
 		buf_init(&answer, 4096);
-		open = look_up(item, stranger_ip, &answer);
+		open = open_relay_look_up(item, stranger_ip, &answer);
 		buf_free(&answer);
 		return open;
 	}
@@ -159,7 +159,7 @@ is_everybodys(struct slice item)
 	if (memchr(item.p, ':', item.len) == NULL)
 		return open_relay_is_tld(item.p[0] == '.' ? slice_skip(item, 1) : item);
 	buf_init(&answer, 4096);
-	open = look_up(item, stranger_domain, &answer);
+	open = open_relay_look_up(item, stranger_domain, &answer);
 	buf_free(&answer);
 	return open;
 }

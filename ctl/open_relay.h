@@ -18,6 +18,9 @@ struct open_relay {
 /* Somebody whom no table has a reason to know (RFC 2606). */
 #define OPEN_RELAY_STRANGER "someone@stranger.invalid"
 
+/* What a table of this host says to the key; those that ask others are not asked. */
+bool open_relay_look_up(struct slice table, const char *key, struct buf *answer);
+
 /* "com", "de": nobody relays for all of it. Other single names may be of this network. */
 bool open_relay_is_tld(struct slice domain);
 

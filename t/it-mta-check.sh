@@ -141,6 +141,10 @@ fault "addresses changed after signing" "wrong: smtp_generic_maps" -e smtp_gener
 fault "a transport that shows our header" "missing: spv-a/unix: smtp_header_checks = , needed:" -P spv-a/unix/smtp_header_checks=
 fault "a transport that waits" "wrong: defer_transports = spv-b" -e defer_transports=spv-b
 fault "listeners switched off" "wrong: master_service_disable = inet" -e master_service_disable=inet
+fault "nobody is let in" "wrong: $l2: smtpd_client_restrictions = reject: nobody" -P "$l2/smtpd_client_restrictions=reject"
+fault "reports are unknown users" "wrong: virtual_alias_domains = bounces.example" -e virtual_alias_domains=bounces.example
+fault "reports are not on the list" "wrong: relay_recipient_maps: the addresses that reports come to" \
+	-e 'relay_recipient_maps=inline:{a@relay.example=x}'
 fault "soft_bounce" "wrong: soft_bounce = yes" -e soft_bounce=yes
 fault "no such cleanup" "wrong: $l2: cleanup_service_name = other" -P "$l2/cleanup_service_name=other"
 fault "a chroot without the passwords" "wrong: $l1: chroot = y: the passwords" -F "$l1/chroot=y"
@@ -153,6 +157,7 @@ beside() { # beside TEXT WANTED COMMAND...: the same, of a file
 	mended "$text"
 }
 beside "libsasl2 is told nothing" "missing: $etc/sasl/smtpd.conf" rm "$etc/sasl/smtpd.conf"
+beside "a folder that Postfix may not pass" "wrong: $etc/sasl: the user postfix may not pass this directory" chmod 700 "$etc/sasl"
 beside "passwords that Postfix may not read" "wrong: $etc/sasl/sasldb2: the user postfix may not read" chown root:root "$etc/sasl/sasldb2"
 
 rm "$etc/signalpost/guard.cidr"
