@@ -73,7 +73,7 @@ report_class(const struct classifier *c, const struct report *r, const struct re
 	if (r->n_rcpts > 1 && rcpt->status.len > 0 && !slice_endsi(rcpt->status, SLICE_LIT(".0.0")))
 		vague = false;
 	for (size_t i = 0; i < COUNT(texts) && vague; i++) {
-		if (texts[i].len == 0)
+		if (texts[i].len == 0 || (i > 0 && slice_eq(texts[i], texts[i - 1])))
 			continue;
 		classify_dsn(c, (struct slice){ 0 }, slice_head(texts[i], TEXT_MAX), &other);
 		if (is_vague(other.bounce_class))
