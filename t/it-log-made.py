@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """Logs that no MTA of ours writes, read by the uploader: lines as other loggers have them, a log behind a
-symbolic link, stamps of another time zone, lines of no known form."""
+symbolic link, stamps of another time zone, lines of no known form, one message in two logs."""
 import glob
 import json
 import os
@@ -67,7 +67,8 @@ class Uploader:
         self.process.kill()
         self.process.wait()
 
-    def delivered(self):
+    def events(self, kind):
+        """Whose they are."""
         found = set()
         for name in glob.glob(self.dir + "/spool/events/*.json") + glob.glob(self.dir + "/spool/events/open/*"):
             try:
@@ -76,9 +77,12 @@ class Uploader:
             except FileNotFoundError:  # closed, or taken away
                 continue
             for line in lines:
-                if line.endswith("\n") and '"delivery"' in line:
+                if line.endswith("\n") and '"type":"%s"' % kind in line:
                     found.add(json.loads(line)["msys"]["message_event"]["rcpt_to"])
         return sorted(found)
+
+    def delivered(self):
+        return self.events("delivery")
 
     def said(self):
         with open(self.dir + "/out", encoding="utf-8") as f:
@@ -166,8 +170,30 @@ def zone(hours, word):
     u.over()
 
 
+def two_logs():
+    """What postfix-in gives to postfix-out ends there, whichever log is read first."""
+    u = Uploader(8)
+    out = u.dir + "/log/out.log"
+    with open(u.dir + "/conf", "a", encoding="utf-8") as f:
+        f.write("<mail-log>\n    file %s\n</mail-log>\n" % out)
+    bounce = ("BBBB%04X: to=<r%d@x.example>, relay=mx.x.example[192.0.2.1]:25, delay=1, delays=0/0/0/1, dsn=5.1.1, "
+              "status=bounced (host mx.x.example[192.0.2.1] said: 550 5.1.1 no (in reply to RCPT TO command))")
+    for i in range(8):
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S.", time.gmtime()) + "%d00000+00:00 relay " % i
+        u.put(stamp + sent(i).replace("250 2.0.0 Ok", "250 2.0.0 Ok: queued as BBBB%04X" % i).replace(
+            "AAAA", "postfix-in/smtp[1]: AAAA", 1))
+        u.put(stamp + "postfix-out/smtpd[1]: BBBB%04X: client=localhost[127.0.0.1]" % i, out)
+        u.put(stamp + "postfix-out/smtp[1]: " + bounce % (i, i), out)
+    u.start()
+    wait(lambda: len(u.events("inband")) == 8, 30)
+    ok(len(u.events("inband")) == 8 and not u.events("delivery"), "a message in the logs of two instances: its last hop's end",
+       u.events("inband"), u.events("delivery"), u.said())
+    u.over()
+
+
 forms()
 linked()
+two_logs()
 zone(3, "minutes ahead of this host's clock")
 zone(-3, "minutes behind this host's clock")
 sys.exit(plan())

@@ -28,17 +28,25 @@
 #define OFF_CLOCK    5   /* nor are stamps of another time, if the lines are new */
 #define OFF_CLOCK_S  600
 
+struct line {
+	struct maillog_line m;
+	int64_t at_us;
+};
+
 struct source {
 	char *key; /* of its state in the index */
 	struct follow *follow;
 	struct journal *journal;
 	struct maillog_clock clock;
-	int64_t waits_ms;     /* since when a line waits; 0: none */
-	int64_t last_line_us; /* MAILLOG_NO_TIME: none yet */
-	bool at_end;          /* there was nothing more to read */
-	bool unsaved;         /* lines have been taken since its state was saved */
-	unsigned formless;    /* lines of no form that is known, one after the other */
-	int64_t seen_us;      /* when the line that waits was seen first */
+	struct line next;       /* its next line, if there is one */
+	bool has_next, blocked; /* blocked: in this round nothing more is taken of it */
+	int64_t waits_ms;       /* since when a line waits; 0: none */
+	int64_t last_line_us;   /* MAILLOG_NO_TIME: none yet */
+	bool at_end;            /* there was nothing more to read, */
+	bool was_at_end;        /* and in the round before */
+	bool unsaved;           /* lines have been taken since its state was saved */
+	unsigned formless;      /* lines of no form that is known, one after the other */
+	int64_t seen_us;        /* when the line that waits was seen first */
 	unsigned off_clock; /* lines just written whose stamps are not of now, one after another */
 };
 
@@ -160,7 +168,7 @@ open_source(struct mail_log *l, struct source *s, const char *path, struct err *
 		    "or the host has no journald and needs a file");
 	maillog_clock_init(
 	    &s->clock, l->conf->mail_log.utc ? MAILLOG_ZONE_FIXED : MAILLOG_ZONE_LOCAL, 0);
-	s->unsaved = s->at_end = false;
+	s->unsaved = s->at_end = s->has_next = s->blocked = false;
 	s->waits_ms = 0;
 	s->last_line_us = MAILLOG_NO_TIME;
 	return 0;
@@ -233,11 +241,6 @@ mail_log_close(struct mail_log *l)
 }
 
 /* ---- lines ---- */
-
-struct line {
-	struct maillog_line m;
-	int64_t at_us;
-};
 
 static bool
 about_messages(enum maillog_kind kind)
@@ -344,49 +347,127 @@ may_be_known_later(struct mail_log *l, struct source *s, int64_t at_us, int64_t 
 	return false;
 }
 
-/* Take lines from one source. 1: some; 0: none, or it waits; -1 and *e. */
+/* See to it that `next` is there if there is a line. 0; -1 and *e. */
 static int
-read_source(struct mail_log *l, struct source *s, int *budget, int64_t now, struct err *e)
+peek_source(struct mail_log *l, struct source *s, int *budget, struct err *e)
 {
-	bool live = s->at_end;
-	struct line line;
-	int rc, taken = 0;
+	int rc;
 
-	s->at_end = false;
-	while (*budget > 0 && l->outcome.lines.len < EVENTS_MAX) {
-		rc = next_line(l, s, &line, budget, e);
-		if (rc <= 0)
-			return rc < 0 ? -1 : taken;
-		rc = outcome_line(&l->outcome, &line.m, line.at_us,
-		    !may_be_known_later(l, s, line.at_us, now), e);
-		if (rc == 0 && !l->looked) {
-			/* Perhaps it is in a segment that was closed meanwhile. */
-			rc = learn_more(l->learn, e);
-			l->looked = rc == 0;
-			if (rc < 0)
-				return -1;
-			--*budget;
-			continue;
-		}
-		if (rc == 0) {
-			if (s->waits_ms == 0)
-				s->waits_ms = now;
-			return taken;
-		}
+	if (s->has_next || s->blocked || (s->follow == NULL && s->journal == NULL))
+		return 0;
+	rc = next_line(l, s, &s->next, budget, e);
+	s->has_next = rc > 0;
+	s->blocked = rc == 0;
+	return rc < 0 ? -1 : 0;
+}
+
+/* Of lines of one second those come last that may say who the next hop is. */
+static bool
+is_before(const struct line *a, const struct line *b)
+{
+	bool a_last = a->m.kind == MAILLOG_ATTEMPT && a->m.other_id.len > 0;
+	bool b_last = b->m.kind == MAILLOG_ATTEMPT && b->m.other_id.len > 0;
+
+	return a->at_us != b->at_us ? a->at_us < b->at_us : !a_last && b_last;
+}
+
+/*
+ * What one instance sends on to another is in the logs of both: lines are taken in the order of
+ * their stamps. *out NULL: there are none. 0; -1 and *e.
+ */
+static int
+earliest(struct mail_log *l, int *budget, struct source **out, struct err *e)
+{
+	*out = NULL;
+	for (size_t i = 0; i < l->n_sources; i++) {
+		struct source *s = &l->sources[(l->turn + i) % l->n_sources];
+
+		if (peek_source(l, s, budget, e) < 0)
+			return -1;
+		if (s->has_next && !s->blocked &&
+		    (*out == NULL || is_before(&s->next, &(*out)->next)))
+			*out = s;
+	}
+	return 0;
+}
+
+/* "queued as ID": the other log has had its line since we looked, if it has one. */
+static void
+look_again(struct mail_log *l, const struct source *s)
+{
+	if (s->next.m.kind != MAILLOG_ATTEMPT || s->next.m.other_id.len == 0)
+		return;
+	for (size_t i = 0; i < l->n_sources; i++)
+		if (&l->sources[i] != s && l->sources[i].at_end && !l->sources[i].has_next)
+			l->sources[i].blocked = false;
+}
+
+/* Take the next line of a source. 1; 0: it waits; -1 and *e. */
+static int
+take_line(struct mail_log *l, struct source *s, int64_t now, struct err *e)
+{
+	struct line *line = &s->next;
+	int rc;
+
+	rc = outcome_line(
+	    &l->outcome, &line->m, line->at_us, !may_be_known_later(l, s, line->at_us, now), e);
+	if (rc == 0 && !l->looked) {
+		/* Perhaps it is in a segment that was closed meanwhile. */
+		rc = learn_more(l->learn, e);
+		l->looked = rc == 0;
+		return rc < 0 ? -1 : 1;
+	}
+	if (rc == 0 && s->waits_ms == 0)
+		s->waits_ms = now;
+	if (rc <= 0)
+		return rc;
+	s->waits_ms = 0;
+	compare_clocks(l, s, line->at_us, s->was_at_end);
+	s->last_line_us = line->at_us;
+	s->unsaved = true;
+	s->has_next = false;
+	if (s->follow != NULL)
+		follow_take(s->follow);
+	else
+		journal_take(s->journal);
+	return 1;
+}
+
+/* Some lines of all sources. 1: there may be more; 0: none, or all wait; -1 and *e. */
+static int
+read_round(struct mail_log *l, int64_t now, struct err *e)
+{
+	int budget = STEP_LINES, taken = 0;
+
+	for (size_t i = 0; i < l->n_sources; i++) {
+		struct source *s = &l->sources[i];
+
+		s->was_at_end = s->at_end;
+		s->at_end = s->blocked = false;
+	}
+	while (budget > 0 && l->outcome.lines.len < EVENTS_MAX) {
+		struct source *s, *first;
+		int rc;
+
+		if (earliest(l, &budget, &s, e) < 0)
+			return -1;
+		if (s == NULL || (budget <= 0 && l->n_sources > 1))
+			break;
+		first = s;
+		look_again(l, s);
+		if (l->n_sources > 1 && earliest(l, &budget, &s, e) < 0)
+			return -1;
+		if (s == NULL)
+			s = first;
+		rc = take_line(l, s, now, e);
 		if (rc < 0)
 			return -1;
-		s->waits_ms = 0;
-		compare_clocks(l, s, line.at_us, live);
-		s->last_line_us = line.at_us;
-		s->unsaved = true;
+		if (rc == 0)
+			return taken;
 		taken = 1;
-		--*budget;
-		if (s->follow != NULL)
-			follow_take(s->follow);
-		else
-			journal_take(s->journal);
+		--budget;
 	}
-	return 1;
+	return taken || budget <= 0;
 }
 
 static int
@@ -445,21 +526,17 @@ read_sources(struct mail_log *l, int64_t now, struct err *e)
 {
 	bool more = true;
 
+	/* What was peeked at may be gone: the journal's is good until it is asked again. */
+	for (size_t i = 0; i < l->n_sources; i++)
+		l->sources[i].has_next = false;
 	if (index_begin(l->ix, e) < 0)
 		return -1;
 	while (more && clock_mono_ms() - now < STEP_MS && l->outcome.lines.len < EVENTS_MAX) {
-		more = false;
-		for (size_t i = 0; i < l->n_sources; i++) {
-			struct source *s = &l->sources[(l->turn + i) % l->n_sources];
-			int budget = STEP_LINES, rc;
+		int rc = read_round(l, now, e);
 
-			if (s->follow == NULL && s->journal == NULL)
-				continue;
-			rc = read_source(l, s, &budget, now, e);
-			if (rc < 0)
-				return -1;
-			more = more || rc > 0 || budget == 0;
-		}
+		if (rc < 0)
+			return -1;
+		more = rc > 0;
 		if (more)
 			l->read_ms = now;
 	}

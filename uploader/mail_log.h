@@ -9,9 +9,11 @@
  * between makes the same events again, with the same event_id.
  *
  * A line about an unknown recipient may have come before the milter's segment:
- * it waits, and what is behind it in its source with it, until all segments
- * that were begun before it are closed and have been read; then it is about
- * mail that isn't ours.
+ * it waits, and all later lines with it, until all segments that were begun before
+ * it are closed and have been read; then it is about mail that isn't ours.
+ *
+ * Several sources are read in the order of their stamps: a message that one instance
+ * of the MTA gives to another is in the logs of both.
  */
 #ifndef UPLOADER_MAIL_LOG_H
 #define UPLOADER_MAIL_LOG_H
