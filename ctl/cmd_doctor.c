@@ -427,9 +427,18 @@ check_spool(struct doctor *d)
 static void
 check_events(struct doctor *d)
 {
+	const struct conf *c = d->conf;
 	struct status st;
 	struct err e;
 
+	if (!c->signals.given && c->n_sinks == 0 && !c->mail_log.given &&
+	    c->bounce.domains.n + c->bounce.addresses.n + c->feedback.domains.n +
+		    c->feedback.addresses.n ==
+		0) {
+		unknown(
+		    "events", "no <signals>, no <sink>, no processor: there is nothing to upload");
+		return;
+	}
 	if (status_gather(d->conf, &st, &e) < 0) {
 		problem(d, "events", "systemctl restart signalpost-milter signalpost-uploader",
 		    "%s", e.text);
