@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/buf.h"
@@ -141,9 +142,12 @@ static bool
 is_another_log(const struct mta_check *ck, const char *path)
 {
 	const struct conf_mail_log *l = &ck->conf->mail_log;
+	struct stat a, b;
 
 	for (size_t i = 0; i < l->files.n; i++)
-		if (strcmp(l->files.v[i], path) == 0)
+		if (strcmp(l->files.v[i], path) == 0 ||
+		    (stat(l->files.v[i], &a) == 0 && stat(path, &b) == 0 && a.st_dev == b.st_dev &&
+			a.st_ino == b.st_ino))
 			return false;
 	return l->given && *path != '\0';
 }

@@ -36,6 +36,7 @@ END
 postfix_make mta
 "$signalpost" mta-config postfix --apply "$etc" --yes -c "$conf" >"$D/logs/apply" 2>&1 ||
 	it_bail "it can't be set up" "$D/logs/apply"
+postconf -c "$etc" -e "maillog_file = $D/mail.log"
 socket_folder
 milter_start
 collector_start
@@ -75,6 +76,9 @@ it_wait 15 uploads || it_bail "the uploader does not start" "$D/logs/uploader"
 postconf -c "$etc" -e enable_long_queue_ids=no
 ill "a setting of Postfix" "wrong: enable_long_queue_ids = no"
 postconf -c "$etc" -e enable_long_queue_ids=yes
+postconf -c "$etc" -e "maillog_file = $D/other.log"
+ill "a log that is not read" "wrong: maillog_file = $D/other.log: <mail-log> does not read this file"
+postconf -c "$etc" -e "maillog_file = $D/mail.log"
 sed -i 's/^    api-key 0/    api-key 1/' "$conf"
 ill "a key that the collector does not take" "does not take the api-key (401)
 	api-key in <signals>"
