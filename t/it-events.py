@@ -224,7 +224,9 @@ def t_kill():
                         if text.endswith("\n"):
                             have.add(int(json.loads(text)["msys"]["message_event"]["event_id"]))
         ok(have == want, "killed after some %d files: nothing is missing" % (after * 5), want - have)
-        ok(s.ctl("replay", "--all") == 0 and not s.rejected(), "and the rest can be replayed", s.err)
+        # Killed between a file and its reason, the reason is left; the uploader removes it some time.
+        ok(s.ctl("replay", "--all") == 0 and [n[-7:] for n in s.rejected()] in ([], [".reason"]),
+           "and the rest can be replayed", s.err, s.rejected())
 
 
 def t_owner():
