@@ -234,7 +234,7 @@ check_param(struct mta_check *ck, const struct mta_param *p)
 /* ---- reports ---- */
 
 static bool
-is_known(const char *tables, const char *key)
+is_known(const struct mta_facts *f, const char *tables, const char *key)
 {
 	struct slice rest = slice_str(tables), item;
 	struct buf answer;
@@ -242,7 +242,7 @@ is_known(const char *tables, const char *key)
 
 	buf_init(&answer, 4096);
 	while (!known && mta_facts_item(&rest, &item))
-		known = open_relay_look_up(item, key, &answer);
+		known = open_relay_look_up(f, item, key, &answer);
 	buf_free(&answer);
 	return known;
 }
@@ -265,7 +265,7 @@ check_report_addresses(struct mta_check *ck)
 	for (size_t k = 0; k < COUNT(domains); k++)
 		for (size_t i = 0; i < domains[k]->n; i++) {
 			snprintf(key, sizeof(key), "@%.290s", domains[k]->v[i]);
-			if (!is_known(tables, key))
+			if (!is_known(&ck->now, tables, key))
 				buf_printf(&missing, "%s%s=x", missing.len > 0 ? "," : "", key);
 		}
 	buf_printf(&value, "%s, inline:{%s}", tables, buf_str(&missing));

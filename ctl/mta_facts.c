@@ -147,7 +147,7 @@ mta_facts_read(const char *dir, struct mta_facts *f, struct err *e)
 	size_t at[COUNT(options)];
 	const char *key;
 
-	*f = (struct mta_facts){ .params = NULL };
+	*f = (struct mta_facts){ .dir = xstrdup(dir) };
 	buf_init(&f->text, TEXT_MAX);
 	buf_init(&f->keys, TEXT_MAX);
 	/* All of it first: pointers go into the text, which moves while it grows. */
@@ -169,6 +169,7 @@ mta_facts_read(const char *dir, struct mta_facts *f, struct err *e)
 void
 mta_facts_free(struct mta_facts *f)
 {
+	free(f->dir);
 	free(f->params);
 	free(f->services);
 	buf_free(&f->text);

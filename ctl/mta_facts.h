@@ -29,6 +29,7 @@ struct mta_service {     /* a line of master.cf without its -o */
 };
 
 struct mta_facts {
+	char *dir;                /* of its configuration; NULL: the host's */
 	struct mta_param *params; /* of main.cf by name, with all defaults; then the services' */
 	size_t n_params, room_params;
 	struct mta_service *services;

@@ -26,12 +26,14 @@ static const char stranger_domain[] = "stranger.invalid";
 /* ---- tables ---- */
 
 bool
-open_relay_look_up(struct slice table, const char *key, struct buf *answer)
+open_relay_look_up(
+    const struct mta_facts *f, struct slice table, const char *key, struct buf *answer)
 {
 	static const char *const local[] = { "cidr:", "regexp:", "pcre:", "texthash:", "hash:",
 		"btree:", "lmdb:", "cdb:", "dbm:", "sdbm:", "inline:" };
 	char name[1024];
-	const char *const argv[] = { "postmap", "-q", key, name, NULL };
+	const char *const of_dir[] = { "postmap", "-c", f->dir, "-q", key, name, NULL };
+	const char *const of_host[] = { "postmap", "-q", key, name, NULL };
 	struct buf said;
 	struct err e;
 	bool known = false, found;
@@ -48,14 +50,15 @@ open_relay_look_up(struct slice table, const char *key, struct buf *answer)
 	memcpy(name, table.p, table.len);
 	name[table.len] = '\0';
 	buf_init(&said, 4096);
-	found = run_program(argv, (struct slice){ 0 }, answer, &said, &e) == 0;
+	found = run_program(
+		    f->dir != NULL ? of_dir : of_host, (struct slice){ 0 }, answer, &said, &e) == 0;
 	buf_free(&said);
 	return found;
 }
 
 /* access(5): OK, or a number. */
 static bool
-says_yes(struct slice table, const char *key)
+says_yes(const struct mta_facts *f, struct slice table, const char *key)
 {
 	struct slice word, rest;
 	struct buf answer;
@@ -63,8 +66,8 @@ says_yes(struct slice table, const char *key)
 	bool yes;
 
 	buf_init(&answer, 4096);
-	rest = open_relay_look_up(table, key, &answer) ? slice_trim(buf_slice(&answer))
-	                                               : (struct slice){ 0 };
+	rest = open_relay_look_up(f, table, key, &answer) ? slice_trim(buf_slice(&answer))
+	                                                  : (struct slice){ 0 };
 	if (rest.len >= 2 && rest.p[0] == '{' && rest.p[rest.len - 1] == '}')
 		rest = slice_trim(slice_head(slice_skip(rest, 1), rest.len - 2));
 	yes = slice_word(&rest, &word) &&
@@ -76,11 +79,11 @@ says_yes(struct slice table, const char *key)
 
 /* ---- mynetworks ---- */
 
-static bool networks_are_open(const char *list, unsigned deep);
+static bool networks_are_open(const struct mta_facts *f, const char *list, unsigned deep);
 
 /* "/etc/postfix/networks": the items of a file. */
 static bool
-file_is_open(struct slice item, unsigned deep)
+file_is_open(const struct mta_facts *f, struct slice item, unsigned deep)
 {
 	char path[1024];
 	struct buf text;
@@ -90,13 +93,13 @@ file_is_open(struct slice item, unsigned deep)
 	snprintf(path, sizeof(path), "%.*s", (int)item.len, item.p);
 	buf_init(&text, 1 << 20);
 	if (file_read(AT_FDCWD, path, &text, &e) == 0)
-		open = networks_are_open(buf_str(&text), deep + 1);
+		open = networks_are_open(f, buf_str(&text), deep + 1);
 	buf_free(&text);
 	return open;
 }
 
 static bool
-is_wide(struct slice item, unsigned deep)
+is_wide(const struct mta_facts *f, struct slice item, unsigned deep)
 {
 	bool v6 = memchr(item.p, '[', item.len) != NULL;
 	size_t at = slice_find(item, '/');
@@ -107,10 +110,10 @@ is_wide(struct slice item, unsigned deep)
 	if (item.p[0] == '!')
 		return false;
 	if (item.p[0] == '/')
-		return file_is_open(item, deep);
+		return file_is_open(f, item, deep);
 	if (memchr(item.p, ':', item.len) != NULL && !v6) {
 		buf_init(&answer, 4096);
-		open = open_relay_look_up(item, stranger_ip, &answer);
+		open = open_relay_look_up(f, item, stranger_ip, &answer);
 		buf_free(&answer);
 		return open;
 	}
@@ -119,12 +122,12 @@ is_wide(struct slice item, unsigned deep)
 }
 
 static bool
-networks_are_open(const char *list, unsigned deep)
+networks_are_open(const struct mta_facts *f, const char *list, unsigned deep)
 {
 	struct slice rest = slice_str(list), item;
 
 	while (deep < DEEP && mta_facts_item(&rest, &item))
-		if (is_wide(item, deep))
+		if (is_wide(f, item, deep))
 			return true;
 	return false;
 }
@@ -151,7 +154,7 @@ open_relay_is_tld(struct slice domain)
 }
 
 static bool
-is_everybodys(struct slice item)
+is_everybodys(const struct mta_facts *f, struct slice item)
 {
 	struct buf answer;
 	bool open;
@@ -159,20 +162,20 @@ is_everybodys(struct slice item)
 	if (memchr(item.p, ':', item.len) == NULL)
 		return open_relay_is_tld(item.p[0] == '.' ? slice_skip(item, 1) : item);
 	buf_init(&answer, 4096);
-	open = open_relay_look_up(item, stranger_domain, &answer);
+	open = open_relay_look_up(f, item, stranger_domain, &answer);
 	buf_free(&answer);
 	return open;
 }
 
 /* The others of the list are put in `safe`. */
 static bool
-domains_are_open(const char *list, struct buf *safe)
+domains_are_open(const struct mta_facts *f, const char *list, struct buf *safe)
 {
 	struct slice rest = slice_str(list), item;
 	bool open = false;
 
 	while (mta_facts_item(&rest, &item)) {
-		if (is_everybodys(item)) {
+		if (is_everybodys(f, item)) {
 			open = true;
 			continue;
 		}
@@ -204,14 +207,14 @@ lets_in(const struct mta_facts *f, struct slice check, struct slice table)
 	const char *const said[] = { stranger_address, stranger_domain, host, domain };
 
 	if (slice_startsi(check, SLICE_LIT("check_client_")))
-		return says_yes(table, stranger_ip);
+		return says_yes(f, table, stranger_ip);
 	if (slice_startsi(check, SLICE_LIT("check_recipient_")))
-		return says_yes(table, stranger_address);
+		return says_yes(f, table, stranger_address);
 	if (!slice_startsi(check, SLICE_LIT("check_sender_access")) &&
 	    !slice_startsi(check, SLICE_LIT("check_helo_access")))
-		return says_yes(table, stranger_address);
+		return says_yes(f, table, stranger_address);
 	for (size_t i = 0; i < COUNT(said); i++)
-		if (says_yes(table, said[i]))
+		if (says_yes(f, table, said[i]))
 			return true;
 	return false;
 }
@@ -241,7 +244,7 @@ judge(const struct mta_facts *f, const char *service, const char *list, unsigned
 			if (*mta_facts_in(f, service, "permit_mx_backup_networks") == '\0')
 				return OPENS;
 		} else if (slice_eqi(item, SLICE_LIT("permit_mynetworks"))) {
-			if (networks_are_open(mta_facts_in(f, service, "mynetworks"), 0))
+			if (networks_are_open(f, mta_facts_in(f, service, "mynetworks"), 0))
 				return OPENS;
 		} else if (slice_startsi(item, SLICE_LIT("check_")) &&
 			   slice_endsi(item, SLICE_LIT("_access"))) {
@@ -306,12 +309,12 @@ judge_domains(
 	unsigned n = 0;
 
 	buf_init(&safe, BUF_NO_LIMIT);
-	if (domains_are_open(domains.value, &safe)) {
+	if (domains_are_open(f, domains.value, &safe)) {
 		domains.safe = buf_str(&safe);
 		tell(arg, &domains);
 		n++;
 	}
-	if (networks_are_open(claims.value, 0)) {
+	if (networks_are_open(f, claims.value, 0)) {
 		tell(arg, &claims);
 		n++;
 	}
@@ -328,7 +331,7 @@ open_relay_find(
 
 	found.value = mta_facts_main(f, "mynetworks");
 	found.why = "holds everybody, whom permit_mynetworks trusts";
-	if (networks_are_open(found.value, 0)) {
+	if (networks_are_open(f, found.value, 0)) {
 		tell(arg, &found);
 		n++;
 	}
@@ -339,7 +342,7 @@ open_relay_find(
 
 		if (strcmp(s->command, "smtpd") != 0 || !mta_facts_is_public(f, s))
 			continue;
-		if (own != NULL && networks_are_open(own->value, 0)) {
+		if (own != NULL && networks_are_open(f, own->value, 0)) {
 			found = (struct open_relay){ s->key, "mynetworks", own->value,
 				"holds everybody, whom permit_mynetworks trusts", safe_networks };
 			tell(arg, &found);

@@ -19,7 +19,8 @@ struct open_relay {
 #define OPEN_RELAY_STRANGER "someone@stranger.invalid"
 
 /* What a table of this host says to the key; those that ask others are not asked. */
-bool open_relay_look_up(struct slice table, const char *key, struct buf *answer);
+bool open_relay_look_up(
+    const struct mta_facts *f, struct slice table, const char *key, struct buf *answer);
 
 /* "com", "de": nobody relays for all of it. Other single names may be of this network. */
 bool open_relay_is_tld(struct slice domain);

@@ -71,7 +71,7 @@ forms() { # forms COMMAND
 		END { if (form != "") print form }'
 }
 
-synopsis=$(mandoc -Tascii -O width=1000 $page 2>/dev/null | col -b |
+synopsis=$(mandoc -Tascii -O width=1000 $page 2>/dev/null | sed "s/.$(printf '\b')//g" |
 	awk '/^[A-Z]/ { inside = $1 == "SYNOPSIS"; next } inside && NF { $1 = $1; print }')
 
 section() { # section COMMAND: the source of what the page says of it

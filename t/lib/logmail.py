@@ -182,6 +182,10 @@ def put_off(logs):
     return found
 
 
+def reasons(evs):
+    return [e["raw_reason"] for e in evs if "raw_reason" in e]
+
+
 def problems_of(rcpt, evs, delayed=None):
     """What is wrong with a recipient's events; empty if nothing is."""
     kind = rcpt.split("-", 1)[0]
@@ -189,9 +193,11 @@ def problems_of(rcpt, evs, delayed=None):
     types = [e["type"] for e in evs]
     final = [e for e in evs if e["type"] in TERMINAL]
     if kind == "gone":
-        return [] if types == ["reception"] else ["%s: %s" % (rcpt, types)]
+        # On a host that is very busy the queue may give it up before its first attempt.
+        gave_up = len(final) == 1 and "message timeout" in final[0].get("raw_reason", "")
+        return [] if types == ["reception"] or gave_up else ["%s: %s %s" % (rcpt, types, reasons(evs))]
     if types.count("reception") != 1 or len(final) != 1:
-        return ["%s: %s" % (rcpt, types)]
+        return ["%s: %s %s" % (rcpt, types, reasons(evs))]
     reception = [e for e in evs if e["type"] == "reception"][0]
     end, delays = final[0], [e for e in evs if e["type"] == "tempfail"]
     want = {"sent": "delivery", "later": "delivery"}.get(kind, "inband")
