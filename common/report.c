@@ -458,6 +458,24 @@ has_lone_cr(struct slice mail)
 	return slice_find(mail, '\n') > at;
 }
 
+/*
+ * A line that ends in CR CR LF: a gateway has put a CR before each LF, although there was one. Not
+ * each line has to: who took the mail from it has added some to its header.
+ */
+static bool
+has_doubled_cr(struct slice mail)
+{
+	size_t n;
+
+	/* Line by line, since a search for the three bytes takes longer. */
+	for (; mail.len > 0; mail = slice_skip(mail, n + 1)) {
+		n = slice_find(mail, '\n');
+		if (n >= 2 && n < mail.len && mail.p[n - 1] == '\r' && mail.p[n - 2] == '\r')
+			return true;
+	}
+	return false;
+}
+
 static bool
 is_before_header(struct slice line)
 {
@@ -477,7 +495,7 @@ start_of(struct report_reader *rr, struct slice mail)
 	struct slice rest, line;
 
 	buf_clear(&rr->copy);
-	if (has_lone_cr(mail)) {
+	if (has_lone_cr(mail) || has_doubled_cr(slice_head(mail, REPORT_MAX_COPY))) {
 		report_add_lines(&rr->copy, slice_head(mail, REPORT_MAX_COPY));
 		mail = buf_slice(&rr->copy);
 	}

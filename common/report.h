@@ -16,8 +16,9 @@
  * One forward pass over the mail's parts (mime.h), no recursion, and these bounds, beyond
  * which nothing is read: MIME_MAX_DEPTH and MIME_MAX_PARTS, REPORT_MAX_RCPTS recipients,
  * REPORT_MAX_TEXT bytes of text for people, REPORT_MAX_PART of machine-readable parts,
- *REPORT_MAX_DIAGNOSTIC of a diagnostic. Time is linear in the mail, memory is what these bounds
- *need, whatever the mail; a mail with CR alone as line end is copied, up to REPORT_MAX_COPY.
+ * REPORT_MAX_DIAGNOSTIC of a diagnostic. Time is linear in the mail, memory is what these bounds
+ * need, whatever the mail; a mail with CR alone or CR CR LF as line end is copied, up to
+ * REPORT_MAX_COPY.
  *
  * A reader may be used for one mail after the other, by one thread at a time.
  */

@@ -66,7 +66,18 @@ decode_utf7(struct buf *out, struct slice s)
 	}
 }
 
-/* CRLF and CR become LF, NUL nothing. */
+/* How many CRs are at its start? */
+static size_t
+count_cr(struct slice s)
+{
+	size_t n = 0;
+
+	while (n < s.len && s.p[n] == '\r')
+		n++;
+	return n;
+}
+
+/* CRLF and CR become LF, CRs before a CRLF and NUL nothing. */
 void
 report_add_lines(struct buf *out, struct slice s)
 {
@@ -76,9 +87,15 @@ report_add_lines(struct buf *out, struct slice s)
 		if (z < n)
 			n = z;
 		buf_add(out, slice_head(s, n));
-		if (n < s.len && s.p[n] == '\r' && !(n + 1 < s.len && s.p[n + 1] == '\n'))
-			buf_addc(out, '\n');
-		s = slice_skip(s, n + 1);
+		s = slice_skip(s, n);
+		n = count_cr(s);
+		if (n < s.len && s.p[n] == '\n' && n > 0)
+			s = slice_skip(s, n);
+		else if (n > 0)
+			for (s = slice_skip(s, n); n > 0; n--)
+				buf_addc(out, '\n');
+		else
+			s = slice_skip(s, 1);
 	}
 }
 

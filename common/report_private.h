@@ -89,7 +89,7 @@ void report_lower(struct buf *out, struct slice s);
 
 /* ---- report_plain.c ---- */
 
-/* CRLF and CR become LF, NUL nothing. */
+/* CRLF and CR become LF, CRs before a CRLF and NUL nothing. */
 void report_add_lines(struct buf *out, struct slice s);
 /* Append a text part to rr->text, decoded. */
 void report_add_text(struct report_reader *rr, struct slice body, enum transfer encoding,

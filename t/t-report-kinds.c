@@ -209,23 +209,62 @@ static const struct row {
 };
 
 static void
+check_row(struct report_reader *rr, const struct row *row, struct slice mail, const char *how)
+{
+	struct buf got;
+	struct report r;
+
+	buf_init(&got, 4096);
+	report_read(rr, mail, &r);
+	for (size_t k = 0; k < r.n_rcpts; k++)
+		buf_printf(&got, "%s%.*s", k > 0 ? " " : "", SLICE_FMT(r.rcpts[k].rcpt));
+	if (!ok(r.kind == row->kind && strcmp(buf_str(&got), row->rcpts) == 0 &&
+		    slice_eq(r.message_id, slice_str(row->message_id)),
+		"%s%s", row->name, how))
+		printf("# %s, \"%s\", %.*s\n", report_kind_name(r.kind), buf_str(&got),
+		    SLICE_FMT(r.message_id));
+	buf_free(&got);
+}
+
+/* The first lines are those that our own MTA has added: their end stays. */
+static void
+make_ends(struct buf *out, struct slice mail, unsigned own, const char *end)
+{
+	buf_clear(out);
+	for (size_t i = 0; i < mail.len; i++) {
+		if (mail.p[i] != '\n') {
+			buf_addc(out, mail.p[i]);
+			continue;
+		}
+		buf_adds(out, own > 0 ? "\r\n" : end);
+		if (own > 0)
+			own--;
+	}
+}
+
+static void
 test_rows(struct report_reader *rr)
 {
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct buf got;
-		struct report r;
+	static const struct {
+		const char *end, *name;
+		unsigned own;
+	} ends[] = {
+		{ "\r\n", ", CRLF", 0 },
+		{ "\r\r\n", ", CR CR LF", 0 },
+		{ "\r\r\n", ", CR CR LF behind a line", 1 },
+		{ "\r\r\r\n", ", CR CR CR LF", 0 },
+	};
+	struct buf mail;
 
-		buf_init(&got, 4096);
-		report_read(rr, slice_str(rows[i].mail), &r);
-		for (size_t k = 0; k < r.n_rcpts; k++)
-			buf_printf(&got, "%s%.*s", k > 0 ? " " : "", SLICE_FMT(r.rcpts[k].rcpt));
-		if (!ok(r.kind == rows[i].kind && strcmp(buf_str(&got), rows[i].rcpts) == 0 &&
-			    slice_eq(r.message_id, slice_str(rows[i].message_id)),
-			"%s", rows[i].name))
-			printf("# %s, \"%s\", %.*s\n", report_kind_name(r.kind), buf_str(&got),
-			    SLICE_FMT(r.message_id));
-		buf_free(&got);
+	buf_init(&mail, 65536);
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		check_row(rr, &rows[i], slice_str(rows[i].mail), "");
+		for (size_t k = 0; k < COUNT(ends); k++) {
+			make_ends(&mail, slice_str(rows[i].mail), ends[k].own, ends[k].end);
+			check_row(rr, &rows[i], buf_slice(&mail), ends[k].name);
+		}
 	}
+	buf_free(&mail);
 }
 
 static void
