@@ -45,11 +45,24 @@ usage(const char *program)
 	exit(EX_USAGE);
 }
 
+static void
+hold_reloads(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
 void
 daemon_options(int argc, char **argv, const char *program, struct daemon_options *out)
 {
 	int c;
 
+	/* Who reloads or rotates logs does not know that we have just been started. */
+	hold_reloads();
 	/* ulimit -f: a file that can't grow is an error like a full disk, and not the end. */
 	signal(SIGXFSZ, SIG_IGN);
 	*out = (struct daemon_options){ .conf_file = CONF_DEFAULT_FILE };

@@ -27,7 +27,9 @@ const char *daemon_version(void); /* "1.0" */
 
 /*
  * Read the options; prints and exits for -V and for wrong usage. What the daemon makes is then
- * for its user and group alone (umask).
+ * for its user and group alone (umask). SIGHUP and SIGUSR1 are blocked from here on, by all threads
+ * and children too: the daemon takes them (sigwait, signalfd) as soon as it can reload. Call first
+ * in main().
  */
 #define DAEMON_UMASK 007
 void daemon_options(int argc, char **argv, const char *program, struct daemon_options *out);

@@ -169,7 +169,8 @@ serve(const struct daemon_options *opt, const struct conf *c, struct err *e)
 	daemon_log(c);
 	if (reload_first(opt->conf_file, e) < 0)
 		return refuse_start(opt, EX_CONFIG, e);
-	if (reload_start(e) < 0 || (writer = start_spool(c, &sp, e)) == NULL) {
+	reload_block_signals();
+	if ((writer = start_spool(c, &sp, e)) == NULL) {
 		spool_close(sp);
 		return refuse_start(opt, EX_CANTCREAT, e);
 	}
@@ -177,7 +178,8 @@ serve(const struct daemon_options *opt, const struct conf *c, struct err *e)
 	callbacks_set_inbound(sp);
 	view = auth_failures_open(c->spool.directory);
 	callbacks_set_auth_failures(view);
-	if (daemon_ready(c->milter.pid_file, e) < 0 || watchdog_start(c->milter.socket, e) < 0)
+	if (daemon_ready(c->milter.pid_file, e) < 0 || watchdog_start(c->milter.socket, e) < 0 ||
+	    reload_start(e) < 0)
 		return refuse_start(opt, EX_CANTCREAT, e);
 	log_info("listening on %s, spool %s", c->milter.socket, c->spool.directory);
 	rc = smfi_main();

@@ -169,13 +169,11 @@ reload_first(const char *file, struct err *e)
 	return 0;
 }
 
-int
-reload_start(struct err *e)
+void
+reload_block_signals(void)
 {
 	static const int handled[] = { SIGUSR1, SIGHUP, SIGTERM, SIGINT };
 	sigset_t set;
-	pthread_t thread;
-	int rc;
 
 	/* USR1 is for watch(), the rest for libmilter's sigwait(). A thread that
 	 * does not block them would take the default action: die without clean-up. */
@@ -183,6 +181,16 @@ reload_start(struct err *e)
 	for (size_t i = 0; i < COUNT(handled); i++)
 		sigaddset(&set, handled[i]);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
+}
+
+int
+reload_start(struct err *e)
+{
+	pthread_t thread;
+	int rc;
+
+	/* It was meant for a reload, and libmilter would end by it: ignored, it waits no longer. */
+	signal(SIGHUP, signal(SIGHUP, SIG_IGN));
 	if ((rc = pthread_create(&thread, NULL, watch, NULL)) != 0)
 		return err_set(e, "reload thread: error %d", rc);
 	pthread_detach(thread);

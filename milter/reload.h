@@ -8,7 +8,7 @@
 
 #include "common/outgoing.h"
 
-struct settings; /* counted; never NULL once reload_start() has returned 0 */
+struct settings; /* counted; never NULL once reload_first() has returned 0 */
 
 /*
  * Load FILE, all keys it names included, for the first time. -1: *e set.
@@ -16,7 +16,13 @@ struct settings; /* counted; never NULL once reload_start() has returned 0 */
  */
 int reload_first(const char *file, struct err *e);
 
-/* Start the thread that reloads at SIGUSR1. Blocks SIGUSR1 and libmilter's signals in the caller. */
+/* Blocks SIGUSR1 and libmilter's signals in the caller, and so in the threads that it starts. */
+void reload_block_signals(void);
+
+/*
+ * Start the thread that reloads at SIGUSR1, also at one that came before. A SIGHUP that came
+ * before is dropped. Call last before smfi_main().
+ */
 int reload_start(struct err *e);
 
 struct settings *reload_acquire(void);
