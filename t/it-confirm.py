@@ -227,7 +227,7 @@ def t_validation():
     for n, body in enumerate((gzip.compress(told.encode()), told.encode())):
         e.failures = lambda batch: (200, body)
         u = Uploader(e.url()).start()
-        name = u.put(line(1) + line(2) + line(3))
+        name = u.put(line(1) + bad + "\n" + line(3))
         ok(u.empty(), "validation: the segment goes (%s)" % ("gzip", "plain")[n], u.text())
         kept = u.rejected()
         stem = name[:-5] + ".signals.0.json"
@@ -243,13 +243,39 @@ def t_validation():
         ok(subprocess.run([CTL, "replay", "-c", u.conf, "--all"], capture_output=True).returncode == 0 and
            wait(lambda: e.posts[-1][1] == bad + "\n"), "and it can be sent again", u.text())
         u.stop()
-    e.failures = lambda batch: (404, {"errors": []})
-    u = Uploader(e.url()).start()
-    u.put(line(1) + line(2))
-    ok(u.empty() and u.counts()["rejected"] == 1 and not u.rejected() and
-       u.says("they can't be had any more"), "lines that the endpoint has no more: counted, and said", u.text())
-    u.stop()
     e.close()
+
+
+def t_which_failed():
+    """What the endpoint says of the refused lines is not trusted: they are taken from the segment."""
+    one, two, last = line(1), line(2), line(3)
+    three = one + two + last
+    page = "<html><body>\n<h1>It works</h1>\n</body></html>\n"
+    rows = (  # answer, number_failed, lines that are kept, events that count, what the reason says
+        ("gone, some", (404, {"errors": []}), 2, three, 2, "which of these"),
+        ("gone, all", (410, {"errors": []}), 3, three, 3, "failed validation"),
+        ("HTML", (200, page.encode()), 2, three, 2, "which of these"),
+        ("twice the same", (200, (two * 20).encode()), 1, two, 1, "failed validation"),
+        ("lines that were never sent", (200, (line(77) + two).encode()), 1, two, 1, "failed validation"),
+        ("fewer than it counts", (200, two.encode()), 2, three, 2, "which of these"),
+        ("more than it counts", (200, (two + last).encode()), 1, two + last, 2, "failed validation"),
+        ("a line's number only", (200, b'{"line":2,"reason":"no"}\n'), 1, three, 1, "which of these"),
+        ("nothing", (200, b""), 1, three, 1, "which of these"),
+    )
+    for what, answer, failed, kept, events, reason in rows:
+        e = Endpoint()
+        e.says = lambda batch, n=failed: error("validation", number_failed=n)
+        e.failures = lambda batch, a=answer: a
+        u = Uploader(e.url()).start()
+        name = u.put(three)
+        ok(u.empty(), "%s: the segment goes" % what, u.text())
+        c, r = u.counts(), u.rejected()
+        stem = name[:-5] + ".signals.0.json"
+        ok(r.get(stem) == kept and c["rejected"] == events and c["uploaded"] == 3 - events,
+           "%s: what is kept and counted" % what, c, r)
+        ok(reason in json.loads(r.get(stem + ".reason", "{}")).get("reason", ""), "%s: the reason" % what, r)
+        u.stop()
+        e.close()
 
 
 def t_again():
@@ -343,7 +369,7 @@ def t_down_for_long():
 def t_trouble():
     """An endpoint that does not answer questions holds nothing up but the segments."""
     e = Endpoint()
-    e.status_errors = [500, 429, 200]  # the last one with HTML
+    e.status_errors = [404, 500, 429, 200]  # the last one with HTML
     e.says = lambda batch: SUCCESS
     u = Uploader(e.url()).start()
     for n in range(3):
@@ -351,6 +377,7 @@ def t_trouble():
     ok(u.empty(), "asked until there is an answer", u.text())
     ok(u.text().count("can't ask what became of batches") == 1 and
        u.says("answers about batches again"), "said once", u.text())
+    ok('HTTP 404: this endpoint may not be able to say; "confirm-batches no"' in u.text(), "with what to do", u.text())
     u.stop()
     e.close()
 
@@ -472,7 +499,7 @@ def guarded(test):
 try:
     # Most of each is waiting.
     threads = [threading.Thread(target=guarded, args=(t,), name=t.__name__) for t in (
-        t_success, t_validation, t_again, t_window, t_no_second_word, t_down_for_long, t_trouble, t_groups, t_killed, t_off, t_sink,
+        t_success, t_validation, t_which_failed, t_again, t_window, t_no_second_word, t_down_for_long, t_trouble, t_groups, t_killed, t_off, t_sink,
         t_collector)]
     for t in threads:
         t.start()

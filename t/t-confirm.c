@@ -47,6 +47,11 @@ statuses(void)
 		{ "{\"type\":\"error\",\"batch_id\":\"b\",\"error_type\":\"new\\u001b\"}",
 		    CONFIRM_REFUSED, false, 0, "new?" },
 		{ "{\"type\":\"error\",\"batch_id\":\"b\"}", CONFIRM_REFUSED, false, 0, "unknown" },
+		{ "{\"type\":\"error\",\"batch_id\":\"b\",\"error_type\":7}", CONFIRM_REFUSED,
+		    false, 0, "unknown" },
+		{ "{\"type\":\"error\",\"batch_id\":\"b\",\"error_type\":[\"system\"],"
+		  "\"retryable\":true}",
+		    CONFIRM_AGAIN, false, 0, "unknown" },
 		{ "{\"type\":\"maybe\",\"batch_id\":\"b\"}", CONFIRM_UNKNOWN, false, 0, "" },
 		/* A repeat that went well outweighs the trouble before it; lines that failed
 		   outweigh all. */

@@ -43,9 +43,7 @@ confirm_fetched(struct confirm *c, struct confirm_sink *t, struct confirm_todo *
 {
 	bool lost = r->status == 404 || r->status == 410;
 	struct confirm_failures f;
-	struct slice details;
 	struct err e = { .text = "" };
-	char reason[300];
 
 	confirm_failures_init(&f);
 	if (!lost && (r->status != 200 || confirm_read_failures(buf_slice(&r->body), &f, &e) < 0)) {
@@ -56,15 +54,11 @@ confirm_fetched(struct confirm *c, struct confirm_sink *t, struct confirm_todo *
 		return;
 	}
 	confirm_works(t);
-	details = buf_slice(&f.reasons);
-	if (tells_key(t, details) || tells_key(t, slice_str(f.first))) {
-		details = SLICE_LIT("");
+	if (tells_key(t, buf_slice(&f.reasons)) || tells_key(t, slice_str(f.first))) {
+		buf_clear(&f.reasons);
 		f.first[0] = '\0';
 	}
-	snprintf(reason, sizeof(reason), "failed validation%s%s", f.first[0] != '\0' ? ": " : "",
-	    f.first);
-	if (!confirm_reject(
-		c, t, b, buf_slice(&f.lines), reason, details, f.n > 0 ? f.n : todo->failed))
+	if (!confirm_reject_failed(c, t, b, todo->failed, &f))
 		todo->next_ms =
 		    now + backoff_next(&todo->backoff, &backoff_normal, 0, confirm_random());
 	confirm_failures_free(&f);
@@ -104,7 +98,7 @@ confirm_sent_again(struct confirm *c, struct confirm_sink *t, struct confirm_tod
     const struct ledger_batch *b, const struct upload_result *r, int64_t now)
 {
 	struct ledger_try tried = {
-		.status = "200", .at_s = clock_wall_s(), .good = true, .retried = 1
+		.status = "HTTP 200", .at_s = clock_wall_s(), .good = true, .retried = 1
 	};
 	struct answer a = { .verdict = ANSWER_LATER };
 	struct err e;

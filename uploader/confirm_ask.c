@@ -144,6 +144,10 @@ confirm_asked(struct confirm *c, struct confirm_sink *t, const struct upload_res
 	    confirm_read_statuses(buf_slice(&r->body), names, c->n_asked, s, &e) < 0) {
 		t->cursor = 0;
 		t->asked_s = t->begun_s;
+		if (r->status == 404 || r->status == 405 || r->status == 501)
+			err_text(&e, 0,
+			    "this endpoint may not be able to say; \"confirm-batches "
+			    "no\" ends the questions");
 		t->next_ms = now + confirm_failing(t, r, "can't ask what became of batches", e.text,
 				       &t->backoff);
 		return;

@@ -110,6 +110,13 @@ bool confirm_reject(struct confirm *c, const struct confirm_sink *t, const struc
 /* All of it, from the segment, for an error of that type. */
 void confirm_reject_error(struct confirm *c, const struct confirm_sink *t,
     const struct ledger_batch *b, const char *error_type);
+/*
+ * `failed` of it failed validation, and the endpoint may say which. They are taken from the
+ * segment; if it does not say, all of the batch are kept: what is sent again and was taken is
+ * dropped there.
+ */
+bool confirm_reject_failed(struct confirm *c, const struct confirm_sink *t,
+    const struct ledger_batch *b, uint64_t failed, const struct confirm_failures *f);
 /* Its window has ended: the last that is known of it counts. */
 void confirm_give_up(struct confirm *c, const struct confirm_sink *t, const struct ledger_batch *b);
 

@@ -1,10 +1,12 @@
 #include "uploader/confirm_range.h"
 
+#include <stdlib.h>
 #include <unistd.h>
 #include <zlib.h>
 
 #include "common/event.h"
 #include "common/file.h"
+#include "common/xalloc.h"
 
 #define CHUNK 65536
 
@@ -36,6 +38,88 @@ confirm_range_read(struct spool *sp, const struct ledger_batch *b, struct buf *l
 	return n < 0 ? err_errno(e, "read %s", b->segment)
 	             : err_set(e, "%s: shorter than it was", b->segment);
 }
+
+/* ---- some of them ---- */
+
+struct ids {
+	int64_t *v;
+	size_t n, room;
+};
+
+static int
+by_number(const void *a, const void *b)
+{
+	const int64_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+static bool
+next_event(struct slice *lines, struct slice *line, struct buf *store, int64_t *id)
+{
+	while (slice_line(lines, line)) {
+		struct event ev;
+
+		if (line->len <= EVENT_LINE_MAX && event_read(*line, &ev, store, NULL) == 0) {
+			*id = ev.event_id;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Each once, in order. */
+static struct ids
+ids_of(struct slice lines, struct buf *store)
+{
+	struct ids ids = { .v = NULL };
+	struct slice line;
+	size_t n = 0;
+	int64_t id;
+
+	while (next_event(&lines, &line, store, &id)) {
+		ids.v = xgrow(ids.v, ids.n, &ids.room, sizeof(*ids.v));
+		ids.v[ids.n++] = id;
+	}
+	if (ids.n > 0)
+		qsort(ids.v, ids.n, sizeof(*ids.v), by_number);
+	for (size_t i = 0; i < ids.n; i++)
+		if (n == 0 || ids.v[i] != ids.v[n - 1])
+			ids.v[n++] = ids.v[i];
+	ids.n = n;
+	return ids;
+}
+
+uint64_t
+confirm_range_pick(struct slice lines, const struct slice *told, struct buf *out)
+{
+	struct slice line;
+	struct buf store;
+	struct ids ids;
+	bool *taken;
+	uint64_t n = 0;
+	int64_t id;
+
+	buf_init(&store, EVENT_LINE_MAX);
+	ids = ids_of(told != NULL ? *told : lines, &store);
+	taken = xcalloc(ids.n + 1, sizeof(*taken));
+	while (ids.n > 0 && next_event(&lines, &line, &store, &id)) {
+		const int64_t *at = bsearch(&id, ids.v, ids.n, sizeof(id), by_number);
+
+		if (at == NULL || taken[at - ids.v])
+			continue;
+		taken[at - ids.v] = true;
+		buf_add(out, line);
+		buf_addc(out, '\n');
+		n++;
+	}
+	free(taken);
+	free(ids.v);
+	buf_free(&store);
+	return n;
+}
+
+/* ---- as a batch ---- */
 
 static int
 deflate_chunk(z_stream *z, struct slice in, int flush, struct buf *out, struct err *e)

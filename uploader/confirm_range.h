@@ -16,6 +16,12 @@ int confirm_range_read(
     struct spool *sp, const struct ledger_batch *b, struct buf *lines, struct err *e);
 
 /*
+ * Those of the lines that are events, once each, to *out; with `told` not NULL only those whose
+ * event id is in a line of it. Returns how many.
+ */
+uint64_t confirm_range_pick(struct slice lines, const struct slice *told, struct buf *out);
+
+/*
  * A batch of those lines that are events and not older than `oldest_s`: gzip into *body,
  * which is replaced. 0; 1: there are none; -1 and *e.
  */

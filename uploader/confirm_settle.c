@@ -101,6 +101,50 @@ confirm_reject_error(struct confirm *c, const struct confirm_sink *t, const stru
 	reject_all(c, t, b, reason);
 }
 
+bool
+confirm_reject_failed(struct confirm *c, const struct confirm_sink *t, const struct ledger_batch *b,
+    uint64_t failed, const struct confirm_failures *f)
+{
+	struct slice told = buf_slice(&f->lines);
+	struct buf batch, lines;
+	bool known, done;
+	char reason[400];
+	uint64_t n;
+
+	buf_init(&batch, BUF_NO_LIMIT);
+	buf_init(&lines, BUF_NO_LIMIT);
+	/* What we have sent, not what is said to have come. Without the segment that must do. */
+	if (confirm_range_read(c->env.sp, b, &batch, NULL) < 0) {
+		buf_clear(&batch);
+		buf_add(&batch, told);
+	}
+	n = confirm_range_pick(buf_slice(&batch), &told, &lines);
+	known = n > 0 && n >= failed;
+	if (!known) {
+		buf_clear(&lines);
+		confirm_range_pick(buf_slice(&batch), NULL, &lines);
+		n = failed > 0 ? failed : b->events;
+	}
+	snprintf(reason, sizeof(reason), "failed validation%s%s%s", f->first[0] != '\0' ? ": " : "",
+	    f->first, known || n >= b->events ? "" : "; the endpoint does not say which of these");
+	done = confirm_reject(c, t, b, buf_slice(&lines), reason, buf_slice(&f->reasons), n);
+	buf_free(&batch);
+	buf_free(&lines);
+	return done;
+}
+
+/* The endpoint could not be asked which. */
+static void
+reject_untold(
+    struct confirm *c, const struct confirm_sink *t, const struct ledger_batch *b, uint64_t failed)
+{
+	struct confirm_failures none;
+
+	confirm_failures_init(&none);
+	confirm_reject_failed(c, t, b, failed, &none);
+	confirm_failures_free(&none);
+}
+
 void
 confirm_give_up(struct confirm *c, const struct confirm_sink *t, const struct ledger_batch *b)
 {
@@ -109,9 +153,8 @@ confirm_give_up(struct confirm *c, const struct confirm_sink *t, const struct le
 	/* It is known not to have them: they are kept here. */
 	if (todo != NULL && todo->kind == AGAIN)
 		confirm_reject_error(c, t, b, todo->error_type);
-	else if (todo != NULL && todo->failed > 0)
-		confirm_reject(
-		    c, t, b, SLICE_LIT(""), "failed validation", SLICE_LIT(""), todo->failed);
+	else if (todo != NULL && todo->kind == FETCH)
+		reject_untold(c, t, b, todo->failed);
 	else if (b->again > 0)
 		reject_all(
 		    c, t, b, "an error; it was sent again, and what became of that is not known");
