@@ -88,6 +88,15 @@ static const struct {
 	{ "a sealed message of several: the report names the recipient", "", "",
 	    "x@bounces.example", DSN("c@x.example", SEAL(2)),
 	    { "outofband c@x.example 10 seal+ c2 0 3" }, NULL },
+	{ "a sealed message of one, and a report on many", "", "", "x@bounces.example",
+	    BEFORE RCPT("delayed", "y@x.example") RCPT("failed", "a@x.example")
+		RCPT("failed", "b@x.example") RCPT("failed", "c@x.example") AFTER(SEAL(1)),
+	    { "outofband a@x.example 10 seal+ c1 0 1" }, NULL },
+	{ "a sealed message of two, and a report on three", "", "", "x@bounces.example",
+	    BEFORE RCPT("failed", "b@x.example") RCPT("failed", "c@x.example")
+		RCPT("failed", "d@x.example") AFTER(SEAL(2)),
+	    { "outofband b@x.example 10 seal+ c2 0 2", "outofband c@x.example 10 seal+ c2 0 3" },
+	    NULL },
 	{ "a sealed message of several, another recipient", "", "", "x@bounces.example",
 	    DSN("z@y.example", SEAL(2)), { "outofband z@y.example 10 seal+ c2 0 none" }, NULL },
 	{ "two recipients of it", "", "", "x@bounces.example",

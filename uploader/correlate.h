@@ -19,7 +19,8 @@
  *	- the recipient alone, which anybody can guess, is a guess, too; and so is a Message-ID
  *	  of a message that was for somebody else.
  *
- * Who has the message has its seal: a recipient can report what he likes on his own message.
+ * Who has the message has its seal: a recipient can report what he likes on his own message,
+ * but not more than once for each that it was for.
  */
 #ifndef UPLOADER_CORRELATE_H
 #define UPLOADER_CORRELATE_H

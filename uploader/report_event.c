@@ -333,15 +333,19 @@ add_events(struct report_events *re, const struct report_facts *f, enum event_ty
     struct err *e)
 {
 	bool first = true;
+	unsigned made = 0;
 
 	for (size_t i = 0; i < n; i++) {
 		struct report_rcpt rcpt = rcpts[i];
 		struct correlated c;
 
-		if (!makes_event(f->report, &rcpt)) {
+		/* A seal says for how many the message was: a report on it can't be about more. */
+		if (!makes_event(f->report, &rcpt) ||
+		    (re->correlate->sealed && made == re->correlate->count)) {
 			out->silent++;
 			continue;
 		}
+		made++;
 		/* "redacted@provider.example" is nobody. */
 		if (f->report->kind == REPORT_FEEDBACK && arf_is_redacted(rcpt.rcpt))
 			rcpt.rcpt = rcpt.final = (struct slice){ 0 };

@@ -34,7 +34,7 @@ struct report_facts {     /* what is read; borrowed */
 
 struct report_result {
 	unsigned events;
-	unsigned silent;      /* recipients that make none: delayed, delivered */
+	unsigned silent;      /* recipients that make none: delayed, delivered, more than a seal is for */
 	enum correlate_by by; /* the surest of them */
 	bool recognised;      /* it is a report */
 	bool refused;         /* it must be authenticated, and is not */
