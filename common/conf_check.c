@@ -133,6 +133,37 @@ check_sinks(struct conf_builder *b)
 	return go_on;
 }
 
+static bool
+is_ascii(const char *s)
+{
+	while (*s != '\0' && (*s & 0x80) == 0)
+		s++;
+	return *s == '\0';
+}
+
+/*
+ * Names are compared as they are written, and nothing here knows which one with xn-- (RFC 5890
+ * 2.3.2.1) is which one in UTF-8: of those there should be no more.
+ */
+static void
+check_utf8_domains(struct conf_builder *b, const struct conf_block *list)
+{
+	size_t utf8 = 0, ascii = 0;
+
+	for (const struct conf_item *i = list->items; i != NULL; i = i->next) {
+		if (strcmp(i->row->name, "domain") != 0)
+			continue;
+		utf8 += !is_ascii(i->text);
+		ascii += strncmp(i->text, "xn--", 4) == 0 || strstr(i->text, ".xn--") != NULL;
+	}
+	for (const struct conf_item *i = list->items; i != NULL && utf8 > ascii; i = i->next)
+		if (strcmp(i->row->name, "domain") == 0 && !is_ascii(i->text))
+			conf_warn(b, i->at,
+			    "domain: only recipients that are written so in UTF-8 are meant: give "
+			    "the form with xn--, too (idn2 %s prints it)",
+			    i->text);
+}
+
 /* What only shows when all is read. */
 void
 conf_check_whole(struct conf_builder *b)
@@ -153,6 +184,10 @@ conf_check_whole(struct conf_builder *b)
 	     in = in->next) {
 		const struct conf_block *vmta;
 
+		if (in->scope == CONF_IN_PROCESSOR)
+			for (const struct conf_block *list = in->blocks; list != NULL;
+			     list = list->next)
+				check_utf8_domains(b, list);
 		if (in->scope == CONF_IN_SMTP_USER &&
 		    ((struct conf_smtp_user *)in->owner)->password == NULL)
 			go_on = conf_fail(

@@ -227,7 +227,7 @@ const struct conf_row conf_rows[] = {
 #define K CONF_IN_SINK
 	{ "type", K, T(word), AT(conf_sink, type), NULL, UPLOADER, 0, .words = sink_type_words, .help = "required: sparkpost: another ingest API, which answers each batch with an id; http: whatever takes a POST and answers it with 2xx, such as ClickHouse or Vector; file: archives in a directory" },
 	{ "required", K, T(bool), AT(conf_sink, required), "yes", UPLOADER, 0, .help = "keep segments until this sink has them; no: it gets what it can while segments wait for others, and what it has not had by then counts as purged" },
-	{ "url", K, T(sink_url), AT(conf_sink, url), NULL, UPLOADER, 0, .help = "sparkpost and http: where to; http:// only to a loopback address. In path and query {batch} is the batch's own name, the same when it is sent again, {segment} its segment, {node} the node-name, {date} the day (UTC); blanks become %20" },
+	{ "url", K, T(sink_url), AT(conf_sink, url), NULL, UPLOADER, 0, .help = "sparkpost and http: where to; http:// only to a loopback address. In path and query {batch} is the batch's own name, the same when it is sent again, {segment} its segment, {node} the node-name, {date} the day (UTC); other braces are written %7B and %7D, blanks become %20" },
 	{ "api-key", K, T(secret), AT(conf_sink, api_key), NULL, UPLOADER, SECRET, .help = "sparkpost and http: goes as it is into the header Authorization:" },
 	{ "header", K, T(http_header), AT(conf_sink, headers), NULL, UPLOADER, REPEAT | SECRET, .help = "sparkpost and http: a header of each request, in double quotes; one of the same name takes the place of signalpost's own" },
 	{ "ca-file", K, T(path), AT(conf_sink, ca_file), NULL, UPLOADER, 0, .help = "certificates to trust instead of the system's" },
@@ -262,7 +262,7 @@ const struct conf_row conf_rows[] = {
 	{ "require-authenticated-reports", P, T(bool), AT(conf_processor, require_authenticated), "no", UPLOADER, 0, .help = "no events of a report without a DKIM signature that is valid and of the domain in its From:; it is then mail that was not recognised" },
 	{ "deliver-email", P, T(bool), TEXT_ONLY, NULL, UPLOADER, LATER, .help = "deprecated; say deliver-matched-email and deliver-unmatched-email" },
 #undef P
-	{ "domain", CONF_IN_ADDRESS_LIST, T(host), AT(conf_processor, domains), NULL, MILTER | MTA, REPEAT, .help = "all mail for this domain (the complete name)" },
+	{ "domain", CONF_IN_ADDRESS_LIST, T(host), AT(conf_processor, domains), NULL, MILTER | MTA, REPEAT, .help = "all mail for this domain (the complete name). One in UTF-8 is not the same as its form with xn--, which recipients mostly have: give both" },
 	{ "address", CONF_IN_ADDRESS_LIST, T(address_or_regex), AT(conf_processor, addresses), NULL, MILTER, REPEAT, .help = "mail for this address, or those that match" },
 	{ "address-file", CONF_IN_ADDRESS_LIST, T(address_file), AT(conf_processor, addresses), NULL, MILTER, REPEAT, .help = "file with an address on each line; a local part alone is meant in relay-domains and host-names" },
 	{ "body-pattern-file", CONF_IN_EMAIL_PATTERNS, T(path), AT(conf_processor, body_pattern_file), NULL, UPLOADER, 0, .help = "patterns for reports of no standard form, a line each: /PCRE/ with named groups (rcpt, orig, status, diag, ...)" },

@@ -121,8 +121,10 @@ parse_sink_url(struct conf_value *v, void *out, struct err *e)
 			i += end + 1;
 		} else {
 			buf_free(&plain);
-			return err_set(e, "unknown variable in the URL: there are {batch}, "
-					  "{segment}, {node} and {date}");
+			return err_set(e,
+			    "unknown variable %.*s in the URL: there are {batch}, {segment}, "
+			    "{node} and {date}; other braces are written %%7B and %%7D",
+			    SLICE_FMT(slice_head(slice_skip(url, i), end < 40 ? end + 2 : 40)));
 		}
 	}
 	rc = conf_upload_url_check(buf_slice(&plain), e);

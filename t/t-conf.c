@@ -491,8 +491,12 @@ static const struct {
 	{ "<sink x>\ntype sparkpost\nurl https://a.example/\napi-key k\nformat flat\n</sink>\n",
 	    "t:1: <sink x>: type sparkpost takes format msys and compress gzip only" },
 	{ "<sink x>\ntype http\nurl https://a.example/{what}\n</sink>\n",
-	    "t:3: url: unknown variable in the URL: there are {batch}, {segment}, {node} and "
-	    "{date}" },
+	    "t:3: url: unknown variable {what} in the URL: there are {batch}, {segment}, {node} "
+	    "and "
+	    "{date}; other braces are written %7B and %7D" },
+	{ "<sink x>\ntype http\nurl https://a.example/{date}?q={\n</sink>\n",
+	    "t:3: url: unknown variable { in the URL: there are {batch}, {segment}, {node} and "
+	    "{date}; other braces are written %7B and %7D" },
 	{ "<sink x>\ntype http\nurl http://a.example/\n</sink>\n",
 	    "t:3: url: http:// only to a loopback address (127.0.0.0/8, ::1, localhost); use "
 	    "https://" },
@@ -703,6 +707,20 @@ static const struct {
 	  "confirm-batches yes\n</sink>\n",
 	    "t:1: confirm-batches: the path of url does not end in /ingest/events, so what becomes "
 	    "of batches can't be asked;" },
+	{ "<sink x>\ntype http\nurl https://a.example/{date}?q=%7Ba%7D\n</sink>\n", "" },
+	{ "<bounce-processor>\n<address-list>\ndomain b\xc3\xbc"
+	  "cher.example\ndomain a.example\n"
+	  "</address-list>\n</bounce-processor>\n",
+	    "t:3: domain: only recipients that are written so in UTF-8 are meant: give the form "
+	    "with "
+	    "xn--, too (idn2 b\xc3\xbc"
+	    "cher.example prints it);" },
+	{ "<bounce-processor>\n<address-list>\ndomain b\xc3\xbc"
+	  "cher.example\n"
+	  "domain A.XN--BCHER-KVA.EXAMPLE\n</address-list>\n</bounce-processor>\n"
+	  "<feedback-loop-processor>\n<address-list>\ndomain xn--bcher-kva.example\n"
+	  "</address-list>\n</feedback-loop-processor>\n",
+	    "" },
 	{ "<sink x>\ntype http\nurl https://a.example/\nconfirm-batches yes\n</sink>\n",
 	    "t:1: confirm-batches: is for type sparkpost; nothing is asked;" },
 	{ "http-mgmt-port 80\nhttp-mgmt-port 81\n",
