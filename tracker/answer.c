@@ -2,7 +2,7 @@
 
 #include <microhttpd.h>
 
-#include "common/link.h"
+#include "common/slice.h"
 
 /* GIF89a, 1x1, two colours of which the first, the pixel's, is transparent. */
 static const char pixel[] = "GIF89a\1\0\1\0\200\0\0\0\0\0\377\377\377"
@@ -28,9 +28,8 @@ static const struct {
 };
 _Static_assert(COUNT(answers) == ANSWERS, "every answer is there");
 
-/* Nothing between the reader and us may answer for us the next time. */
-static void
-forbid_storing(struct MHD_Response *r)
+void
+answer_forbid_storing(struct MHD_Response *r)
 {
 	MHD_add_response_header(
 	    r, "Cache-Control", "no-store, no-cache, must-revalidate, private, max-age=0");
@@ -56,31 +55,10 @@ answer_fixed(enum answer a)
 
 	if (r == NULL)
 		return NULL;
-	forbid_storing(r);
+	answer_forbid_storing(r);
 	MHD_add_response_header(r, "Content-Type", answers[a].type);
 	MHD_add_response_header(r, "X-Content-Type-Options", "nosniff");
 	if (answers[a].allow != NULL)
 		MHD_add_response_header(r, "Allow", answers[a].allow);
-	return r;
-}
-
-struct MHD_Response *
-answer_redirect(struct slice url)
-{
-	struct MHD_Response *r = MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
-	struct buf location;
-
-	buf_init(&location, BUF_NO_LIMIT);
-	link_location(url, &location);
-	if (r != NULL) {
-		/* Nothing is left in it that could end or split the header. */
-		if (MHD_add_response_header(r, "Location", buf_str(&location)) == MHD_YES) {
-			forbid_storing(r);
-		} else {
-			MHD_destroy_response(r);
-			r = NULL;
-		}
-	}
-	buf_free(&location);
 	return r;
 }

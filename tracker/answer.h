@@ -1,10 +1,8 @@
 /*
- * answer.h - what readers get: the answers that are always the same, and the redirect.
+ * answer.h - what readers get: the answers that are always the same.
  */
 #ifndef TRACKER_ANSWER_H
 #define TRACKER_ANSWER_H
-
-#include "common/slice.h"
 
 struct MHD_Response;
 
@@ -24,6 +22,8 @@ unsigned answer_status(enum answer a);
 
 /* Each may be queued any number of times. NULL: out of memory. MHD_destroy_response() it. */
 struct MHD_Response *answer_fixed(enum answer a);
-struct MHD_Response *answer_redirect(struct slice url); /* its status is 302 */
+
+/* Nothing between the reader and us may answer for us the next time. */
+void answer_forbid_storing(struct MHD_Response *r);
 
 #endif

@@ -17,6 +17,7 @@
 #include "tracker/fold.h"
 #include "tracker/hit.h"
 #include "tracker/loop.h"
+#include "tracker/redirect.h"
 
 #define THREADS_MIN       2
 #define THREADS_MAX       16
@@ -51,6 +52,7 @@ struct worker {
 	struct hit_maker *maker;
 	struct settings *settings; /* NULL: none yet */
 	struct MHD_Response *answers[ANSWERS];
+	struct redirects redirects;
 	atomic_uint active; /* requests that have made an event and are not yet at their end */
 	atomic_ullong counts[COUNTS];
 	char gap[CACHE_LINE]; /* before the next one */
@@ -71,8 +73,7 @@ static char begun; /* marks a request whose headers were seen */
 
 struct request {                    /* one that waits for its event */
 	struct commit_batch *batch; /* NULL: no longer */
-	struct MHD_Response *response;
-	unsigned status;
+	struct redirect *redirect;  /* that it waits for; NULL: for the pixel */
 };
 
 static const struct {
@@ -234,21 +235,29 @@ wait_no_longer(struct worker *w, struct request *r)
 }
 
 static enum MHD_Result
+answer_with(struct worker *w, struct MHD_Connection *connection, const struct redirect *redirect)
+{
+	if (redirect == NULL)
+		return reply(w, connection, ANSWER_PIXEL);
+	return queue(w, connection, 302, redirect_response(redirect));
+}
+
+static enum MHD_Result
 answer_request(struct worker *w, struct request *r, struct MHD_Connection *connection)
 {
 	if (r->batch != NULL && !commit_is_done(r->batch) && !atomic_load(&w->server->stopping))
 		return MHD_YES;
 	wait_no_longer(w, r);
-	return queue(w, connection, r->status, r->response);
+	return answer_with(w, connection, r->redirect);
 }
 
 /* The connection waits until the batch that has its event is done. */
 static enum MHD_Result
-wait_for_disk(struct worker *w, unsigned status, struct MHD_Response *response, void **con_cls)
+wait_for_disk(struct worker *w, struct redirect *redirect, void **con_cls)
 {
 	struct request *r = xcalloc(1, sizeof(*r));
 
-	*r = (struct request){ w->batch, response, status };
+	*r = (struct request){ w->batch, redirect };
 	*con_cls = r;
 	commit_hold(w->batch);
 	loop_wait(w->loop);
@@ -263,20 +272,17 @@ answer_hit(struct worker *w, const struct settings *settings, struct MHD_Connect
     const struct hit *h, int64_t now_us, bool head, void **con_cls)
 {
 	bool click = h->verdict == HIT_CLICK;
-	unsigned status = click ? 302 : answer_status(ANSWER_PIXEL);
-	struct MHD_Response *response =
-	    click ? answer_redirect(h->link.url) : w->answers[ANSWER_PIXEL];
+	struct redirect *redirect = click ? redirect_to(&w->redirects, h->link.url) : NULL;
 	enum MHD_Result rc;
 
-	if (response == NULL)
+	if (click && redirect == NULL)
 		return MHD_NO;
 	if (head)
 		count(w, COUNT_HEAD);
 	if (!head && make_event(w, settings, connection, h, now_us))
-		return wait_for_disk(w, status, response, con_cls);
-	rc = queue(w, connection, status, response);
-	if (click)
-		MHD_destroy_response(response);
+		return wait_for_disk(w, redirect, con_cls);
+	rc = answer_with(w, connection, redirect);
+	redirect_release(redirect);
 	return rc;
 }
 
@@ -381,8 +387,7 @@ on_completed(void *cls, struct MHD_Connection *connection, void **con_cls,
 	*con_cls = NULL;
 	/* A reader may have gone away meanwhile. */
 	wait_no_longer(w, r);
-	if (r->response != w->answers[ANSWER_PIXEL])
-		MHD_destroy_response(r->response);
+	redirect_release(r->redirect);
 	free(r);
 	atomic_fetch_sub(&w->active, 1);
 }
@@ -593,6 +598,7 @@ close_worker(struct worker *w)
 	for (size_t i = 0; i < ANSWERS; i++)
 		if (w->answers[i] != NULL)
 			MHD_destroy_response(w->answers[i]);
+	redirects_free(&w->redirects);
 	hit_maker_free(w->maker);
 	hit_free(&w->hit);
 	settings_release(w->settings);
