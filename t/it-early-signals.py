@@ -105,7 +105,7 @@ def serves(top, ports, d):
 def test_early(top, ports, name, how, delay):
     d = Daemon(top, name)
     try:
-        while not has_begun(d.process.pid):
+        while not has_begun(d.process.pid) and d.process.poll() is None:
             pass
         time.sleep(delay)
         d.process.send_signal(how)
